@@ -1,6 +1,18 @@
 //! The trade itself. No async, no IO, no clock, no wire: the same input gives the same output.
+//!
+//! Reading order: [`code`] what was scanned, [`party`] and [`drug`] who and what, [`document`] what a caller
+//! brings, [`claim`] what is known of one code, [`policy`] which rules hold, [`judge`] the verdict.
 
+pub mod claim;
+pub mod code;
+pub mod document;
 pub mod drug;
+pub mod event;
+pub mod judge;
+pub mod outcome;
 pub mod party;
+pub mod policy;
 pub mod purchase;
+pub mod registry;
+pub mod time;
 pub mod verdict;

@@ -55,9 +55,17 @@ impl InstitutionCode {
 
     /// The code that [`packed`](Self::packed) made; `None` for any other number.
     pub const fn unpack(packed: u64) -> Option<Self> {
-        let kind = if packed >> 37 == 1 { InstitutionKind::Pharmacy } else { InstitutionKind::Hospital };
+        let kind = if packed >> 37 == 1 {
+            InstitutionKind::Pharmacy
+        } else {
+            InstitutionKind::Hospital
+        };
         let digits = packed & ((1 << 37) - 1);
-        if packed >> 38 == 0 && digits < 100_000_000_000 { Some(Self { kind, digits }) } else { None }
+        if packed >> 38 == 0 && digits < 100_000_000_000 {
+            Some(Self { kind, digits })
+        } else {
+            None
+        }
     }
 }
 

@@ -58,3 +58,70 @@ pub enum FeedScope {
     /// Every institution whose division starts with these 0 to 6 digits.
     DivisionPrefix(String),
 }
+
+/// What is known of one drug at one pool of institutions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// Bought over the platform, returns subtracted; smallest priced units.
+    pub platform: Decimal,
+    /// Filed purchases, returns subtracted.
+    pub filed: Decimal,
+    /// Opening stock.
+    pub opening: Decimal,
+    /// Purchase records seen of each source: platform, filed, opening stock.
+    pub records: [u32; 3],
+    /// Sold and not returned; smallest priced units.
+    pub sold: Decimal,
+}
+
+impl Position {
+    /// Bought in all.
+    pub fn bought(&self) -> Decimal {
+        self.platform + self.filed + self.opening
+    }
+
+    /// Whether any purchase is on record.
+    pub fn has_purchases(&self) -> bool {
+        self.records.iter().any(|n| *n > 0)
+    }
+
+    /// Whether the drug was bought by filing only, never over the platform.
+    pub fn is_filed_only(&self) -> bool {
+        let [platform, filed, _] = self.records;
+        filed > 0 && platform == 0
+    }
+
+    /// Adds a record, or takes an earlier one out again.
+    pub fn count(&mut self, source: PurchaseSource, quantity: Decimal, records: i32) {
+        let (sum, slot) = match source {
+            PurchaseSource::Platform => (&mut self.platform, 0),
+            PurchaseSource::Filed => (&mut self.filed, 1),
+            PurchaseSource::OpeningStock => (&mut self.opening, 2),
+        };
+        *sum += quantity;
+        if let Some(n) = self.records.get_mut(slot) {
+            *n = n.saturating_add_signed(records);
+        }
+    }
+}
+
+impl PurchaseRecord {
+    /// What makes a second import of the record harmless: institution, source, order, drug, lot, and whether
+    /// it is a purchase or a purchase return.
+    pub fn identity(&self) -> String {
+        let direction = if self.quantity.is_sign_negative() {
+            "return"
+        } else {
+            "purchase"
+        };
+        [
+            self.institution.to_string().as_str(),
+            self.source.name(),
+            &self.order_no,
+            &self.catalog_code,
+            &self.lot_no,
+            direction,
+        ]
+        .join("\u{1f}")
+    }
+}

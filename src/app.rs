@@ -1,0 +1,183 @@
+//! The composition root: the only file that names a concrete store and the listeners.
+
+use crate::clock::Clock;
+use crate::config::{Config, Grpc};
+use crate::engine::{Engine, EngineError};
+use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
+use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
+use crate::grpc::pb::registry_service_server::RegistryServiceServer;
+use crate::grpc::{Dispensing, Door, Purchases, Registries, pb};
+use crate::policy_files::{self, LoadError};
+use crate::store::embedded::{EmbeddedStore, OpenError};
+use crate::store::{Store, StoreState};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::HealthReporter;
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}. Is another tracegate running? Choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The data directory cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The policy is not valid.
+    #[error("the policy has {} mistake(s):\n  {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
+    Policy(Vec<LoadError>),
+    /// The engine cannot start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Reflection cannot be built.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A task ended in a panic.
+    #[error("a start-up task failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    store: Arc<dyn Store>,
+    work: TaskTracker,
+    stop: CancellationToken,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    drain_max: Duration,
+}
+
+impl std::fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Gateway {
+    /// Binds, opens the store, and serves.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let listening = |source| StartError::Listen { address: config.grpc.listen, source };
+        let listener = TcpListener::bind(config.grpc.listen).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let policy = load_policy(&config.policy_files)?;
+        let store: Arc<dyn Store> = Arc::new(open_store(config).await?);
+        let engine = Arc::new(Engine::start(Arc::clone(&store), clock, policy, config.limits).await?);
+        let version = engine.knowledge().policy.version();
+        let work = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let door = Door { engine, work: work.clone() };
+        let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
+        tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
+        Ok(Self { address, store, work, stop, server, drain_max: config.drain_max })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening, finishes what is in flight within the deadline, closes the store.
+    /// `at_once` ends the wait early.
+    pub async fn stop(self, at_once: impl Future<Output = ()>) {
+        self.stop.cancel();
+        self.work.close();
+        let deadline = tokio::time::sleep(self.drain_max);
+        let mut server = self.server;
+        let drained = async {
+            match (&mut server).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the listener ended with an error"),
+                Err(error) => tracing::error!(%error, "the listener ended in a panic"),
+            }
+            self.work.wait().await;
+        };
+        tokio::select! {
+            () = drained => {}
+            () = deadline => tracing::warn!(seconds = self.drain_max.as_secs(), "connections were still open at the deadline; closing them"),
+            () = at_once => tracing::warn!("second signal: ending at once"),
+        }
+        server.abort();
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// The built-in rules with files over them.
+pub fn load_policy(files: &[PathBuf]) -> Result<crate::domain::policy::Policy, StartError> {
+    policy_files::load_with_built_in(files).map_err(StartError::Policy)
+}
+
+async fn open_store(config: &Config) -> Result<EmbeddedStore, StartError> {
+    let (dir, options) = (config.data_dir.clone(), config.store.clone());
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(Path::new(&dir), &options)).await?;
+    Ok(opened?)
+}
+
+async fn serve(
+    grpc: &Grpc,
+    door: Door,
+    store: Arc<dyn Store>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
+    tokio::spawn(report_health(reporter, store, stop.clone()));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let bytes = grpc.message_bytes_max;
+    let dispensing = DispensingServiceServer::new(Dispensing(door.clone()));
+    let purchases = PurchaseServiceServer::new(Purchases(door.clone()));
+    let registries = RegistryServiceServer::new(Registries(door));
+    let router = Server::builder()
+        .initial_stream_window_size(grpc.stream_window_bytes)
+        .initial_connection_window_size(grpc.connection_window_bytes)
+        .concurrency_limit_per_connection(grpc.requests_per_connection_max)
+        .max_concurrent_streams(u32::try_from(grpc.requests_per_connection_max).unwrap_or(u32::MAX))
+        .max_connection_age(grpc.connection_age_max)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .timeout(grpc.request_max)
+        .add_service(health)
+        .add_optional_service(grpc.reflection.then_some(reflection))
+        .add_service(dispensing.max_decoding_message_size(bytes))
+        .add_service(purchases.max_decoding_message_size(bytes))
+        .add_service(registries.max_decoding_message_size(bytes));
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await })))
+}
+
+/// Says "not serving" while the store takes no changes, and at shutdown.
+async fn report_health(reporter: HealthReporter, store: Arc<dyn Store>, stop: CancellationToken) {
+    let mut state = store.state();
+    loop {
+        let ready = matches!(&*state.borrow_and_update(), StoreState::Ready);
+        if ready {
+            reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
+        } else {
+            reporter.set_not_serving::<DispensingServiceServer<Dispensing>>().await;
+        }
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => {
+                reporter.set_not_serving::<DispensingServiceServer<Dispensing>>().await;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Door 3: the command line.
+
+pub mod files;
+pub mod nhsa;

@@ -1,0 +1,342 @@
+//! Settings: defaults baked in from a readable file, then a file, then the environment. All mistakes at once.
+
+use crate::engine::Limits;
+use crate::store::embedded::EmbeddedOptions;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// The defaults, with a word on each setting.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+const ENVIRONMENT_PREFIX: &str = "TRACEGATE_";
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The gRPC door.
+    pub grpc: Grpc,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The embedded store.
+    pub store: EmbeddedOptions,
+    /// Rule files over the built-in ones.
+    pub policy_files: Vec<PathBuf>,
+    /// What a request may bring.
+    pub limits: Limits,
+    /// How long requests in flight may take to finish at shutdown.
+    pub drain_max: Duration,
+    /// Log filter and format.
+    pub log: Log,
+}
+
+/// The gRPC door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grpc {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Largest message.
+    pub message_bytes_max: usize,
+    /// Requests in flight on one connection.
+    pub requests_per_connection_max: usize,
+    /// Age at which a connection is closed.
+    pub connection_age_max: Duration,
+    /// Longest request.
+    pub request_max: Duration,
+    /// HTTP/2 window of a stream.
+    pub stream_window_bytes: u32,
+    /// HTTP/2 window of a connection.
+    pub connection_window_bytes: u32,
+    /// Whether tools may list services.
+    pub reflection: bool,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A filter as `tracing` reads it.
+    pub level: String,
+    /// JSON lines instead of text.
+    pub json: bool,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has {} mistake(s):\n  {}", .0.len(), .0.join("\n  "))]
+pub struct ConfigError(pub Vec<String>);
+
+/// The settings as they stand in a file, type by type.
+#[derive(Debug, Deserialize)]
+struct Raw {
+    grpc: RawGrpc,
+    store: RawStore,
+    policy: RawPolicy,
+    limits: RawLimits,
+    shutdown: RawShutdown,
+    log: RawLog,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawGrpc {
+    listen: String,
+    message_bytes_max: u32,
+    requests_per_connection_max: u32,
+    connection_age_seconds_max: u32,
+    request_seconds_max: u32,
+    stream_window_bytes: u32,
+    connection_window_bytes: u32,
+    reflection: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawStore {
+    data_dir: PathBuf,
+    cache_bytes: u64,
+    disk_free_bytes_min: u64,
+    group_changes_max: usize,
+    queue_changes_max: usize,
+    segment_bytes_max: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawPolicy {
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawLimits {
+    lines_per_document_max: usize,
+    codes_per_line_max: usize,
+    text_bytes_max: usize,
+    events_per_report_max: usize,
+    rows_per_load_max: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawShutdown {
+    drain_seconds_max: u32,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawLog {
+    level: String,
+    format: String,
+}
+
+impl Config {
+    /// The defaults alone.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        Self::from_table(default_table()?)
+    }
+
+    /// The defaults, over them a file, over it the environment of this process.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, |name| std::env::var(name).ok())
+    }
+
+    /// As [`load`](Self::load), with another environment.
+    pub fn load_with(file: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut table = default_table()?;
+        let mut mistakes = Vec::new();
+        if let Some(path) = file {
+            overlay_file(&mut table, path, &mut mistakes);
+        }
+        overlay_environment(&mut table, env, &mut mistakes);
+        match Self::from_table(table) {
+            Ok(config) if mistakes.is_empty() => Ok(config),
+            Ok(_) => Err(ConfigError(mistakes)),
+            Err(ConfigError(more)) => {
+                mistakes.extend(more);
+                Err(ConfigError(mistakes))
+            }
+        }
+    }
+
+    fn from_table(table: Table) -> Result<Self, ConfigError> {
+        let raw: Raw = table.try_into().map_err(|e: toml::de::Error| ConfigError(vec![e.to_string()]))?;
+        let mut mistakes = Vec::new();
+        let listen = raw.grpc.listen.parse().unwrap_or_else(|e| {
+            mistakes.push(format!("grpc.listen: {:?} is no address with port ({e}); write 127.0.0.1:50051", raw.grpc.listen));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        });
+        for (name, number) in raw.numbers() {
+            if number == 0 {
+                mistakes.push(format!("{name}: must be at least 1"));
+            }
+        }
+        if !matches!(raw.log.format.as_str(), "text" | "json") {
+            mistakes.push(format!("log.format: {:?} is not text or json", raw.log.format));
+        }
+        if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
+            mistakes.push(format!("log.level: {e}"));
+        }
+        if mistakes.is_empty() { Ok(raw.into_config(listen)) } else { Err(ConfigError(mistakes)) }
+    }
+}
+
+impl Raw {
+    /// Numbers that make no sense as zero.
+    fn numbers(&self) -> [(&'static str, u64); 14] {
+        let wide = |n: usize| n as u64;
+        [
+            ("grpc.message_bytes_max", self.grpc.message_bytes_max.into()),
+            ("grpc.requests_per_connection_max", self.grpc.requests_per_connection_max.into()),
+            ("grpc.connection_age_seconds_max", self.grpc.connection_age_seconds_max.into()),
+            ("grpc.request_seconds_max", self.grpc.request_seconds_max.into()),
+            ("store.cache_bytes", self.store.cache_bytes),
+            ("store.group_changes_max", wide(self.store.group_changes_max)),
+            ("store.queue_changes_max", wide(self.store.queue_changes_max)),
+            ("store.segment_bytes_max", self.store.segment_bytes_max),
+            ("limits.lines_per_document_max", wide(self.limits.lines_per_document_max)),
+            ("limits.codes_per_line_max", wide(self.limits.codes_per_line_max)),
+            ("limits.text_bytes_max", wide(self.limits.text_bytes_max)),
+            ("limits.events_per_report_max", wide(self.limits.events_per_report_max)),
+            ("limits.rows_per_load_max", wide(self.limits.rows_per_load_max)),
+            ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into()),
+        ]
+    }
+
+    fn into_config(self, listen: SocketAddr) -> Config {
+        let seconds = |n: u32| Duration::from_secs(n.into());
+        let Self { grpc, store, policy, limits, shutdown, log } = self;
+        Config {
+            grpc: Grpc {
+                listen,
+                message_bytes_max: usize::try_from(grpc.message_bytes_max).unwrap_or(usize::MAX),
+                requests_per_connection_max: usize::try_from(grpc.requests_per_connection_max).unwrap_or(usize::MAX),
+                connection_age_max: seconds(grpc.connection_age_seconds_max),
+                request_max: seconds(grpc.request_seconds_max),
+                stream_window_bytes: grpc.stream_window_bytes,
+                connection_window_bytes: grpc.connection_window_bytes,
+                reflection: grpc.reflection,
+            },
+            data_dir: store.data_dir,
+            store: EmbeddedOptions {
+                disk_free_bytes_min: store.disk_free_bytes_min,
+                group_changes_max: store.group_changes_max,
+                queue_changes_max: store.queue_changes_max,
+                cache_bytes: store.cache_bytes,
+                segment_bytes_max: store.segment_bytes_max,
+            },
+            policy_files: policy.files,
+            limits: Limits {
+                lines_per_document_max: limits.lines_per_document_max,
+                codes_per_line_max: limits.codes_per_line_max,
+                text_bytes_max: limits.text_bytes_max,
+                events_per_report_max: limits.events_per_report_max,
+                rows_per_load_max: limits.rows_per_load_max,
+            },
+            drain_max: seconds(shutdown.drain_seconds_max),
+            log: Log { level: log.level, json: log.format == "json" },
+        }
+    }
+}
+
+fn default_table() -> Result<Table, ConfigError> {
+    DEFAULTS.parse().map_err(|e: toml::de::Error| ConfigError(vec![format!("built-in defaults: {e}")]))
+}
+
+/// Puts a file over the defaults; a name that the defaults do not have is a mistake.
+fn overlay_file(table: &mut Table, path: &Path, mistakes: &mut Vec<String>) {
+    let place = path.display();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) => return mistakes.push(format!("{place}: {e}")),
+    };
+    let file: Table = match text.parse() {
+        Ok(file) => file,
+        Err(e) => return mistakes.push(format!("{place}: {e}")),
+    };
+    for (section, values) in file {
+        let Some(Value::Table(known)) = table.get_mut(&section) else {
+            mistakes.push(format!("{place}: there is no section [{section}]"));
+            continue;
+        };
+        let Value::Table(values) = values else {
+            mistakes.push(format!("{place}: [{section}] is a section, not a value"));
+            continue;
+        };
+        for (name, value) in values {
+            match known.get_mut(&name) {
+                Some(old) if old.same_type(&value) => *old = value,
+                Some(old) => {
+                    mistakes.push(format!("{place}: {section}.{name} must be {}, not {}", old.type_str(), value.type_str()));
+                }
+                None => mistakes.push(format!("{place}: there is no setting {section}.{name}")),
+            }
+        }
+    }
+}
+
+/// Puts the environment over both.
+fn overlay_environment(table: &mut Table, env: impl Fn(&str) -> Option<String>, mistakes: &mut Vec<String>) {
+    for (section, values) in table.iter_mut() {
+        let Value::Table(values) = values else { continue };
+        for (name, value) in values.iter_mut() {
+            let variable = format!("{ENVIRONMENT_PREFIX}{}_{}", section.to_uppercase(), name.to_uppercase());
+            let Some(text) = env(&variable) else { continue };
+            match value_like(value, &text) {
+                Some(read) => *value = read,
+                None => mistakes.push(format!("{variable}: {text:?} is no {}", value.type_str())),
+            }
+        }
+    }
+}
+
+/// Reads text as the type of another value.
+fn value_like(like: &Value, text: &str) -> Option<Value> {
+    match like {
+        Value::String(_) => Some(Value::String(text.to_owned())),
+        Value::Integer(_) => text.parse().ok().map(Value::Integer),
+        Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Array(_) => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Some(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))
+        }
+        Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Config::load_with(Some(file.path()), |name| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn defaults_are_valid_and_loopback() {
+        let config = Config::built_in().unwrap();
+        assert!(config.grpc.listen.ip().is_loopback());
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.store, EmbeddedOptions::default());
+    }
+
+    #[test]
+    fn environment_wins_over_file_over_defaults() {
+        let file = "[grpc]\nlisten = '127.0.0.1:1'\n[limits]\ntext_bytes_max = 64\n";
+        let config = load(file, &[("TRACEGATE_GRPC_LISTEN", "127.0.0.1:2"), ("TRACEGATE_POLICY_FILES", "a.toml, b.toml")]);
+        let config = config.unwrap();
+        assert_eq!(config.grpc.listen.port(), 2);
+        assert_eq!(config.limits.text_bytes_max, 64);
+        assert_eq!(config.policy_files, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let file = "[grpc]\nlisten = 'nowhere'\nlissten = 'x'\n[limits]\ntext_bytes_max = 'many'\n[nope]\na = 1\n[log]\nformat = 'xml'\n[shutdown]\ndrain_seconds_max = 0\n";
+        let ConfigError(mistakes) = load(file, &[("TRACEGATE_GRPC_REFLECTION", "perhaps")]).unwrap_err();
+        for part in
+            ["grpc.lissten", "limits.text_bytes_max", "[nope]", "grpc.listen:", "log.format", "drain_seconds_max", "TRACEGATE_GRPC_REFLECTION"]
+        {
+            assert!(mistakes.iter().any(|m| m.contains(part)), "{part} in {mistakes:#?}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! How the sales of one code stand to each other: duplicates, over-draws, splits in two places.
+
+use super::fold::{Ledgered, State, fold};
+use super::{Event, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
+use crate::domain::party::InstitutionCode;
+use crate::domain::verdict::{DuplicateClass, Role};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+/// The other side of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counterpart {
+    /// Who sold.
+    pub institution: InstitutionCode,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// When the gateway heard of it.
+    pub received_at: Timestamp,
+}
+
+/// What two sales of one code collide over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// Already sold.
+    Duplicate(DuplicateClass),
+    /// Split sales of one box at two institutions, and no stock move links them.
+    SplitElsewhere,
+}
+
+/// One conflict of a sale with what else is known of its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// What it is.
+    pub kind: ConflictKind,
+    /// Which side the judged sale is, by event time.
+    pub role: Role,
+    /// The sale claims to be the earlier one, but was heard of too late to settle that by itself.
+    pub proposed: bool,
+    /// The other side; the earliest, where there are several.
+    pub other: Counterpart,
+}
+
+/// How a sale that is about to be recorded stands to the history of its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Another message about a sale that is on record: same answer as the first time.
+    Same {
+        /// The duplicate finding of the first answer, with its other side where it is still there.
+        first_finding: Option<((DuplicateClass, Role), Option<Counterpart>)>,
+        /// Whether this message adds something worth recording (document, quantity, the end of a hold).
+        adds: bool,
+        /// Units that only this message brings.
+        new_units: Option<Decimal>,
+    },
+    /// A sale of its own.
+    New {
+        /// What it collides with; empty = lawful.
+        conflicts: Vec<Conflict>,
+        /// A hold that is not decided yet and stands in the way until this moment.
+        undecided_until: Option<Timestamp>,
+    },
+}
+
+/// How a return that is about to be recorded stands to the history of its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnStanding {
+    /// It frees a sale.
+    Paired,
+    /// This very return is on record.
+    Same,
+    /// No sale of this institution is on record yet.
+    Unpaired,
+    /// The institution's sale was already returned.
+    AlreadyReturned,
+}
+
+impl History {
+    /// The state of the code at `lens.now`; open holds count as sales if asked for.
+    pub fn state(&self, lens: &Lens, with_holds: bool) -> State {
+        fold(self, lens, with_holds)
+    }
+
+    /// How a sale stands to this history.
+    pub fn standing_of(&self, sale: &SaleEvent, lens: &Lens) -> Standing {
+        if self.events.is_empty() {
+            return Standing::New { conflicts: Vec::new(), undecided_until: None };
+        }
+        let index = self.events.len();
+        let judged = SaleEvent { status: SaleStatus::Sold, ..sale.clone() };
+        let next = self.with(Event::Sale(judged));
+        let with_holds = fold(&next, lens, true);
+        let Some(target) = with_holds.sale_of(index) else {
+            return Standing::New { conflicts: Vec::new(), undecided_until: None };
+        };
+        if target.members.len() > 1 {
+            return self.same_sale(sale, target, &with_holds, lens);
+        }
+        let firm = fold(&next, lens, false);
+        let conflicts = firm.sale_of(index).map(|t| firm.conflicts_of(t, lens)).unwrap_or_default();
+        let undecided_until = if conflicts.is_empty() && !with_holds.conflicts_of(target, lens).is_empty() {
+            with_holds.sales.iter().filter_map(|s| s.held_until).max()
+        } else {
+            None
+        };
+        Standing::New { conflicts, undecided_until }
+    }
+
+    fn same_sale(&self, sale: &SaleEvent, target: &Ledgered, after: &State, lens: &Lens) -> Standing {
+        let before = fold(self, lens, true);
+        let known = before.sales.iter().find(|s| s.members.iter().any(|m| target.members.contains(m)));
+        let new_units = match (known.map(|k| &k.part), &target.part) {
+            (Some(Part::Draw { units: None, .. }), Part::Draw { units: Some(units), .. }) => Some(*units),
+            (_, Part::Whole | Part::Draw { .. }) => None,
+        };
+        let adds = known.is_none_or(|known| {
+            let ends_hold = known.held_until.is_some() && matches!(sale.status, SaleStatus::Sold);
+            ends_hold || !known.tells_the_same_as(target)
+        });
+        let mark = known.and_then(|k| k.first_finding);
+        let others = after.conflicts_of(target, lens);
+        let first_finding = mark.map(|(class, role)| {
+            let found = others.iter().find(|c| c.kind == ConflictKind::Duplicate(class));
+            ((class, role), found.or(others.first()).map(|c| c.other.clone()))
+        });
+        Standing::Same { first_finding, adds, new_units }
+    }
+
+    /// How a return stands to this history.
+    pub fn standing_of_return(&self, back: &ReturnEvent, lens: &Lens) -> ReturnStanding {
+        let is_same = |e: &Event| {
+            matches!(e, Event::Return(r) if r.institution == back.institution && r.occurred_at == back.occurred_at
+                && r.document == back.document && r.visit == back.visit && r.units == back.units)
+        };
+        if self.events.iter().any(is_same) {
+            return ReturnStanding::Same;
+        }
+        let before = fold(self, lens, false);
+        let after = fold(&self.with(Event::Return(back.clone())), lens, false);
+        if after.paired_returns.len() > before.paired_returns.len() {
+            return ReturnStanding::Paired;
+        }
+        let moment = lens.effective_at(&Event::Return(back.clone()));
+        let sold_before = before.sales.iter().any(|s| s.institution == back.institution && s.occurred_at <= moment);
+        if sold_before { ReturnStanding::AlreadyReturned } else { ReturnStanding::Unpaired }
+    }
+}
+
+impl Ledgered {
+    /// Whether two foldings of one sale say the same, whatever came after it.
+    fn tells_the_same_as(&self, other: &Self) -> bool {
+        self.part == other.part
+            && self.occurred_at == other.occurred_at
+            && self.paper() == other.paper()
+    }
+}
+
+impl State {
+    fn sale_of(&self, index: usize) -> Option<&Ledgered> {
+        self.sales.iter().find(|s| s.members.contains(&index))
+    }
+
+    /// Units that are open now, over all institutions.
+    pub fn units_open(&self) -> Decimal {
+        self.sales.iter().map(|s| s.units_open_at(usize::MAX)).sum()
+    }
+
+    /// Whether a whole-pack sale is open.
+    pub fn is_sold_whole(&self) -> bool {
+        self.sales.iter().any(|s| s.part == Part::Whole && !s.is_returned())
+    }
+
+    /// Everything one sale collides with: at most one conflict of each kind of rule.
+    pub fn conflicts_of(&self, target: &Ledgered, lens: &Lens) -> Vec<Conflict> {
+        let mut found: Vec<Conflict> = Vec::new();
+        for other in self.sales.iter().filter(|o| o.start != target.start && overlaps(o, target)) {
+            let Some(kind) = self.collision(target, other, lens) else { continue };
+            if found.iter().all(|c| !same_rule(c.kind, kind)) {
+                found.push(conflict(kind, target, other));
+            }
+        }
+        found.extend(self.overdraw(target, lens));
+        found
+    }
+
+    fn collision(&self, target: &Ledgered, other: &Ledgered, lens: &Lens) -> Option<ConflictKind> {
+        match (&target.part, &other.part) {
+            (Part::Whole, Part::Whole) => Some(ConflictKind::Duplicate(whole_class(target, other, lens))),
+            (Part::Whole, Part::Draw { .. }) | (Part::Draw { .. }, Part::Whole) => {
+                Some(ConflictKind::Duplicate(DuplicateClass::WholeAndSplit))
+            }
+            (Part::Draw { .. }, Part::Draw { .. }) => {
+                let (a, b) = (target.institution, other.institution);
+                let linked = self.moves.iter().any(|&m| m == (a, b) || m == (b, a));
+                (a != b && !linked).then_some(ConflictKind::SplitElsewhere)
+            }
+        }
+    }
+
+    /// More units open than the pack holds, at this draw or at a later one that it pushes over.
+    fn overdraw(&self, target: &Ledgered, lens: &Lens) -> Option<Conflict> {
+        let pack = Decimal::from(lens.units_per_pack?);
+        let Part::Draw { units: Some(_), .. } = target.part else { return None };
+        let over = |place: usize| {
+            target.units_open_at(place) > Decimal::ZERO
+                && self.sales.iter().map(|s| s.units_open_at(place)).sum::<Decimal>() > pack
+        };
+        let draws = || self.sales.iter().filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }));
+        let other = if over(target.start) {
+            draws().find(|s| s.start != target.start).unwrap_or(target)
+        } else {
+            draws().find(|s| s.start > target.start && over(s.start))?
+        };
+        Some(conflict(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), target, other))
+    }
+}
+
+fn same_rule(a: ConflictKind, b: ConflictKind) -> bool {
+    match (a, b) {
+        (ConflictKind::Duplicate(_), ConflictKind::Duplicate(_)) => true,
+        (ConflictKind::SplitElsewhere, ConflictKind::SplitElsewhere) => true,
+        (ConflictKind::Duplicate(_), ConflictKind::SplitElsewhere)
+        | (ConflictKind::SplitElsewhere, ConflictKind::Duplicate(_)) => false,
+    }
+}
+
+/// Whether two sales were open at one time.
+fn overlaps(a: &Ledgered, b: &Ledgered) -> bool {
+    let opens_before_end = |x: &Ledgered, y: &Ledgered| y.end.is_none_or(|end| x.start < end);
+    opens_before_end(a, b) && opens_before_end(b, a)
+}
+
+fn whole_class(a: &Ledgered, b: &Ledgered, lens: &Lens) -> DuplicateClass {
+    let gap = a.occurred_at.duration_since(b.occurred_at).abs();
+    if a.institution == b.institution {
+        DuplicateClass::SameInstitution
+    } else if gap <= lens.close_window {
+        DuplicateClass::OtherInstitutionClose
+    } else {
+        DuplicateClass::OtherInstitutionLongGap
+    }
+}
+
+fn conflict(kind: ConflictKind, target: &Ledgered, other: &Ledgered) -> Conflict {
+    let first_in_order = target.start < other.start;
+    let first_by_word = (target.occurred_at, target.start) < (other.occurred_at, other.start);
+    Conflict {
+        kind,
+        role: if first_by_word { Role::Earlier } else { Role::Later },
+        proposed: first_by_word && !first_in_order,
+        other: Counterpart {
+            institution: other.institution,
+            occurred_at: other.occurred_at,
+            received_at: other.received_at,
+        },
+    }
+}

@@ -1,0 +1,302 @@
+//! Folds the events of one code, in the order in which they happened, into its sales and what is open of them.
+
+use super::{Event, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
+use crate::domain::party::InstitutionCode;
+use crate::domain::verdict::{DuplicateClass, Role};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+/// One sale as the ledger knows it: all messages that speak of it, folded together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledgered {
+    /// Who sold.
+    pub institution: InstitutionCode,
+    /// When it happened: the earliest of its messages in order of events.
+    pub occurred_at: Timestamp,
+    /// When the gateway first heard of it.
+    pub received_at: Timestamp,
+    /// How much of the pack it took.
+    pub part: Part,
+    /// Places of its events in the history.
+    pub members: Vec<usize>,
+    /// Only held so far.
+    pub held_until: Option<Timestamp>,
+    /// The duplicate finding of its first answer.
+    pub first_finding: Option<(DuplicateClass, Role)>,
+    document: Option<super::PaperKey>,
+    visit: Option<super::PaperKey>,
+    /// Place in the order of events at which it opens.
+    pub(super) start: usize,
+    /// Place at which all of it had come back.
+    pub(super) end: Option<usize>,
+    /// When the last of it came back, by the caller's word.
+    returned_at: Option<Timestamp>,
+    /// Partial returns: place and units.
+    reductions: Vec<(usize, Decimal)>,
+}
+
+/// The state of one code.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// Its sales in the order in which they happened, returned ones too.
+    pub sales: Vec<Ledgered>,
+    /// Places of returns that found a sale to pair with.
+    pub paired_returns: Vec<usize>,
+    /// Places of returns that wait for their sale.
+    pub unpaired_returns: Vec<usize>,
+    /// Moves of stock between two institutions.
+    pub(super) moves: Vec<(InstitutionCode, InstitutionCode)>,
+}
+
+impl Ledgered {
+    fn open(place: usize, index: usize, sale: &SaleEvent) -> Self {
+        Self {
+            institution: sale.institution,
+            occurred_at: sale.occurred_at,
+            received_at: sale.received_at,
+            part: sale.part.clone(),
+            members: vec![index],
+            held_until: hold_end(sale),
+            first_finding: sale.first_finding,
+            document: sale.document,
+            visit: sale.visit,
+            start: place,
+            end: None,
+            returned_at: None,
+            reductions: Vec::new(),
+        }
+    }
+
+    /// Whether all of it came back.
+    pub fn is_returned(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Document and visit, as far as any of its messages named them.
+    pub(super) fn paper(&self) -> (Option<super::PaperKey>, Option<super::PaperKey>) {
+        (self.document, self.visit)
+    }
+
+    /// Whether a message about this sale, of that moment, still speaks of it and not of a resale.
+    fn covers(&self, occurred_at: Timestamp) -> bool {
+        self.returned_at.is_none_or(|at| occurred_at < at)
+    }
+
+    fn close(&mut self, place: usize, at: Timestamp) {
+        self.end = Some(place);
+        self.returned_at = Some(at);
+    }
+
+    /// Units open at a place in the order of events; nothing for a whole pack or an unknown quantity.
+    pub(super) fn units_open_at(&self, place: usize) -> Decimal {
+        let Part::Draw { units: Some(units), .. } = &self.part else { return Decimal::ZERO };
+        if place < self.start || self.end.is_some_and(|end| end <= place) {
+            return Decimal::ZERO;
+        }
+        let back: Decimal = self.reductions.iter().filter(|(at, _)| *at <= place).map(|(_, units)| *units).sum();
+        (units - back).max(Decimal::ZERO)
+    }
+
+    fn units_left(&self) -> Option<Decimal> {
+        match &self.part {
+            Part::Draw { units: Some(_), .. } => Some(self.units_open_at(usize::MAX)),
+            Part::Draw { units: None, .. } | Part::Whole => None,
+        }
+    }
+
+    /// The same sale: institution and document; the visit stands in where a message has no document;
+    /// a draw adds line and quantity.
+    fn is_same_sale(&self, sale: &SaleEvent) -> bool {
+        if self.institution != sale.institution {
+            return false;
+        }
+        let both_have_documents = self.document.is_some() && sale.document.is_some();
+        let same_paper = if both_have_documents {
+            self.document == sale.document
+        } else {
+            self.visit.is_some() && self.visit == sale.visit
+        };
+        same_paper && same_draw(&self.part, &sale.part, both_have_documents)
+    }
+
+    /// Takes in another message about this sale.
+    fn absorb(&mut self, index: usize, sale: &SaleEvent) {
+        match (self.document.is_some(), sale.document.is_some()) {
+            (false, true) => self.part = richer(&sale.part, &self.part),
+            (true, true) if self.part == Part::Whole || sale.part == Part::Whole => self.part = Part::Whole,
+            (true | false, false) | (true, true) => self.part = richer(&self.part, &sale.part),
+        }
+        self.document = self.document.or(sale.document);
+        self.visit = self.visit.or(sale.visit);
+        self.held_until = match (self.held_until, hold_end(sale)) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (None, _) | (_, None) => None,
+        };
+        if sale.received_at < self.received_at {
+            self.received_at = sale.received_at;
+            self.first_finding = sale.first_finding;
+        }
+        self.members.push(index);
+    }
+}
+
+fn hold_end(sale: &SaleEvent) -> Option<Timestamp> {
+    match sale.status {
+        SaleStatus::Held { expires_at } => Some(expires_at),
+        SaleStatus::Sold | SaleStatus::Voided => None,
+    }
+}
+
+fn same_draw(a: &Part, b: &Part, both_have_documents: bool) -> bool {
+    let (
+        Part::Draw { line: line_a, line_quantity: quantity_a, units: units_a },
+        Part::Draw { line: line_b, line_quantity: quantity_b, units: units_b },
+    ) = (a, b)
+    else {
+        return true;
+    };
+    if !both_have_documents && (units_a.is_none() || units_b.is_none()) {
+        return true;
+    }
+    line_a == line_b && quantity_a == quantity_b
+}
+
+/// `first` unless it is a draw of unknown units and `second` knows them.
+fn richer(first: &Part, second: &Part) -> Part {
+    match (first, second) {
+        (Part::Draw { units: None, .. }, Part::Draw { units: Some(_), .. }) => second.clone(),
+        (Part::Whole | Part::Draw { .. }, Part::Whole | Part::Draw { .. }) => first.clone(),
+    }
+}
+
+/// Folds a history. `with_holds` = whether holds that are still open count as sales.
+pub(super) fn fold(history: &History, lens: &Lens, with_holds: bool) -> State {
+    let mut state = State::default();
+    for (place, index) in order_of_events(history, lens).into_iter().enumerate() {
+        let Some(event) = history.events.get(index) else { continue };
+        match event {
+            Event::Sale(sale) if counts(sale, lens, with_holds) => state.take_sale(place, index, sale, history),
+            Event::Sale(_) => {}
+            Event::Return(back) => state.take_return(place, index, back, lens),
+            Event::Movement(m) => state.moves.extend(m.destination.map(|to| (m.institution, to))),
+        }
+    }
+    state
+}
+
+fn order_of_events(history: &History, lens: &Lens) -> Vec<usize> {
+    let mut order: Vec<(Timestamp, Timestamp, usize)> =
+        history.events.iter().enumerate().map(|(i, e)| (lens.effective_at(e), e.received_at(), i)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, _, index)| index).collect()
+}
+
+fn counts(sale: &SaleEvent, lens: &Lens, with_holds: bool) -> bool {
+    match sale.status {
+        SaleStatus::Sold => true,
+        SaleStatus::Voided => false,
+        SaleStatus::Held { expires_at } => with_holds && lens.now < expires_at,
+    }
+}
+
+impl State {
+    fn take_sale(&mut self, place: usize, index: usize, sale: &SaleEvent, history: &History) {
+        if let Some(known) = self.sales.iter_mut().find(|s| s.covers(sale.occurred_at) && s.is_same_sale(sale)) {
+            known.absorb(index, sale);
+            return;
+        }
+        // A sale that was reported beyond the limit stands after its own return in the order of events.
+        let waiting = self.unpaired_returns.iter().enumerate().find_map(|(slot, &at)| match history.events.get(at) {
+            Some(Event::Return(back))
+                if back.institution == sale.institution && sale.occurred_at <= back.occurred_at =>
+            {
+                Some((slot, back.occurred_at))
+            }
+            Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_)) | None => None,
+        });
+        let mut opened = Ledgered::open(place, index, sale);
+        if let Some((slot, returned_at)) = waiting {
+            self.paired_returns.push(self.unpaired_returns.remove(slot));
+            opened.close(place, returned_at);
+        }
+        self.sales.push(opened);
+    }
+
+    fn take_return(&mut self, place: usize, index: usize, back: &ReturnEvent, lens: &Lens) {
+        if self.give_back(place, back, lens) {
+            self.paired_returns.push(index);
+        } else {
+            self.unpaired_returns.push(index);
+        }
+    }
+
+    /// Frees what came back; `false` where nothing of this institution was open.
+    fn give_back(&mut self, place: usize, back: &ReturnEvent, lens: &Lens) -> bool {
+        let mut units_back = back.units;
+        let mut found = false;
+        for at in self.open_sales_for(back) {
+            let Some(sale) = self.sales.get_mut(at) else { continue };
+            found = true;
+            match units_back {
+                None => {
+                    sale.close(place, back.occurred_at);
+                    if sale.part == Part::Whole {
+                        return true;
+                    }
+                }
+                Some(units) => {
+                    let taken = reduce(sale, place, units, back.occurred_at, lens);
+                    let left = units - taken;
+                    if left <= Decimal::ZERO {
+                        return true;
+                    }
+                    units_back = Some(left);
+                }
+            }
+        }
+        found
+    }
+
+    /// The institution's open sales, the best match first: same document, same visit, then the latest.
+    /// A return that names the paper of one of them frees only those.
+    fn open_sales_for(&self, back: &ReturnEvent) -> Vec<usize> {
+        let mut open: Vec<(u8, usize)> = self
+            .sales
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.institution == back.institution && !s.is_returned() && s.held_until.is_none())
+            .map(|(at, s)| (closeness(s, back), at))
+            .collect();
+        open.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(&(best, _)) = open.first()
+            && best > 0
+        {
+            open.retain(|(closeness, _)| *closeness > 0);
+        }
+        open.into_iter().map(|(_, at)| at).collect()
+    }
+}
+
+fn closeness(sale: &Ledgered, back: &ReturnEvent) -> u8 {
+    let document = back.document.is_some() && back.document == sale.document;
+    let visit = back.visit.is_some() && back.visit == sale.visit;
+    u8::from(document) * 2 + u8::from(visit)
+}
+
+/// Takes units off a sale; gives how many it took.
+fn reduce(sale: &mut Ledgered, place: usize, units: Decimal, at: Timestamp, lens: &Lens) -> Decimal {
+    let left = match (sale.units_left(), lens.units_per_pack) {
+        (Some(left), _) => left,
+        (None, Some(pack)) if sale.part == Part::Whole => {
+            let back: Decimal = sale.reductions.iter().map(|(_, units)| *units).sum();
+            Decimal::from(pack) - back
+        }
+        (None, _) => units,
+    };
+    let taken = units.min(left);
+    sale.reductions.push((place, taken));
+    if taken >= left {
+        sale.close(place, at);
+    }
+    taken
+}

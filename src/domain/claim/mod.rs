@@ -1,0 +1,210 @@
+//! The state machine of one code: everything that was ever recorded of it, and what follows from that.
+//!
+//! A [`History`] is a set of events. Its state is never stored, it is folded from the events in the order
+//! in which they happened ([`fold`]), so the order in which they arrived cannot matter. Conflicts between
+//! sales ([`conflict`]) follow from the fold. Nothing here knows institutions' attributes, policy or a clock.
+
+mod conflict;
+mod fold;
+#[cfg(test)]
+mod tests;
+
+pub use conflict::{Conflict, ConflictKind, Counterpart, ReturnStanding, Standing};
+pub use fold::{Ledgered, State};
+
+use crate::domain::party::InstitutionCode;
+use crate::domain::verdict::{DuplicateClass, Role};
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// The most events that are kept of one code; a carton that serves 120 draws, each over two messages, fits.
+pub const EVENTS_PER_CODE_MAX: usize = 1_000;
+
+/// A document or visit number, hashed with the deployment's secret so that nobody can make two collide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PaperKey(pub u64);
+
+/// How much of the pack a sale took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The whole pack.
+    Whole,
+    /// A part of it: a split, or a share of a carton that carries the only code.
+    Draw {
+        /// Line of the document; tells two draws of one document apart.
+        line: u32,
+        /// Quantity of that line in smallest priced units; `None` where the message does not say.
+        line_quantity: Option<Decimal>,
+        /// Units taken from this very pack; `None` counts nothing.
+        units: Option<Decimal>,
+    },
+}
+
+/// What became of a recorded sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SaleStatus {
+    /// Handed over, or reported as handed over.
+    Sold,
+    /// Held for a settlement; frees itself at this moment.
+    Held {
+        /// When the hold lapses.
+        #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+        expires_at: Timestamp,
+    },
+    /// Its document was cancelled.
+    Voided,
+}
+
+/// A whole-pack sale or a draw from a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleEvent {
+    /// Who sold.
+    pub institution: InstitutionCode,
+    /// The document (零售单据号), where the message had one.
+    pub document: Option<PaperKey>,
+    /// The visit (就医流水号), where the message had one.
+    pub visit: Option<PaperKey>,
+    /// When it happened, by the caller's word.
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+    pub occurred_at: Timestamp,
+    /// When the gateway heard of it.
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+    pub received_at: Timestamp,
+    /// The whole pack, or how much of it.
+    pub part: Part,
+    /// Sold, held or voided.
+    pub status: SaleStatus,
+    /// The duplicate finding that its first answer carried; a retry gets it again.
+    pub first_finding: Option<(DuplicateClass, Role)>,
+}
+
+/// A patient brought the goods back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnEvent {
+    /// Who took it back.
+    pub institution: InstitutionCode,
+    /// Document of the original sale, where the message had one.
+    pub document: Option<PaperKey>,
+    /// Visit of the original sale, where the message had one.
+    pub visit: Option<PaperKey>,
+    /// When it happened, by the caller's word.
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+    pub occurred_at: Timestamp,
+    /// When the gateway heard of it.
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+    pub received_at: Timestamp,
+    /// Units of a split pack that came back; `None` = all that this institution took.
+    pub units: Option<Decimal>,
+}
+
+/// Goods moved between institutions or were counted: never a duplicate, but evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovementEvent {
+    /// Who reported it.
+    pub institution: InstitutionCode,
+    /// Where the goods went, for a move.
+    pub destination: Option<InstitutionCode>,
+    /// Stock count, stock move or stock-in.
+    pub kind: MovementKind,
+    /// When it happened, by the caller's word.
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+    pub occurred_at: Timestamp,
+    /// When the gateway heard of it.
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
+    pub received_at: Timestamp,
+}
+
+crate::domain::verdict::named! {
+    /// Why goods moved inside.
+    pub enum MovementKind {
+        /// Stock count (3501).
+        StockCount = "stock_count",
+        /// Stock move to another institution (3502).
+        StockMove = "stock_move",
+        /// Goods taken in.
+        StockIn = "stock_in",
+    }
+}
+
+/// One recorded event of a code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A sale, a hold, or a voided one.
+    Sale(SaleEvent),
+    /// A sale return.
+    Return(ReturnEvent),
+    /// A movement inside.
+    Movement(MovementEvent),
+}
+
+impl Event {
+    /// When it happened, by the caller's word.
+    pub fn occurred_at(&self) -> Timestamp {
+        match self {
+            Self::Sale(e) => e.occurred_at,
+            Self::Return(e) => e.occurred_at,
+            Self::Movement(e) => e.occurred_at,
+        }
+    }
+
+    /// When the gateway heard of it.
+    pub fn received_at(&self) -> Timestamp {
+        match self {
+            Self::Sale(e) => e.received_at,
+            Self::Return(e) => e.received_at,
+            Self::Movement(e) => e.received_at,
+        }
+    }
+}
+
+/// Everything recorded of one code, in order of arrival.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct History {
+    /// Grows by one with every change; a writer names the version it has read.
+    pub version: u32,
+    /// The events, in order of arrival.
+    pub events: Vec<Event>,
+}
+
+/// What a fold needs to know besides the events.
+#[derive(Debug, Clone, Copy)]
+pub struct Lens {
+    /// The moment at which holds are looked at.
+    pub now: Timestamp,
+    /// Smallest priced units in the pack; `None` = not known.
+    pub units_per_pack: Option<u32>,
+    /// An event that is heard of later than this after it happened is ordered by its arrival: the caller's
+    /// word alone shifts no blame.
+    pub proposal_limit: SignedDuration,
+    /// Two sales at two institutions at most this far apart are "close".
+    pub close_window: SignedDuration,
+}
+
+impl Lens {
+    /// The moment by which an event is put in order.
+    pub fn effective_at(&self, event: &Event) -> Timestamp {
+        if self.is_proposal(event) { event.received_at() } else { event.occurred_at() }
+    }
+
+    /// Whether an event came so late that it can only propose.
+    pub fn is_proposal(&self, event: &Event) -> bool {
+        event.received_at().duration_since(event.occurred_at()) > self.proposal_limit
+    }
+}
+
+impl History {
+    /// The same history with one more event.
+    #[must_use]
+    pub fn with(&self, event: Event) -> Self {
+        let mut next = self.clone();
+        next.events.push(event);
+        next.version = next.version.saturating_add(1);
+        next
+    }
+
+    /// Whether another event still fits.
+    pub fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS_PER_CODE_MAX
+    }
+}

@@ -1,0 +1,187 @@
+//! The identity of a trace code in as few bytes as can be turned back into its text.
+//!
+//! A tag byte keeps the families apart, so that no two codes share a key: MSFX packs 20 digits into nine bytes
+//! (10^20 < 2^72), GS1 a GTIN into six and adds the serial, an own scheme keeps its characters.
+//! The form is stored for years: a tag, once given, never changes its meaning. Knows nothing of scanning noise.
+
+use super::{element, own};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+const MSFX: u8 = 1;
+const GS1: u8 = 2;
+const OWN: u8 = 3;
+const MSFX_LEN: usize = 10;
+const GTIN_LEN: usize = 6;
+/// Longer than any key: a GTIN and 20 characters of serial, or 100 characters of an own scheme.
+const KEY_BYTES_MAX: usize = 1 + own::TEXT_CHARS_MAX;
+/// 8×10^19 to 9×10^19 - 1: twenty digits, the first an 8.
+const MSFX_NUMBERS: std::ops::Range<u128> = 80_000_000_000_000_000_000..90_000_000_000_000_000_000;
+
+/// The identity of a trace code: equal exactly where two scans name the same box.
+/// Ordered by its bytes, so MSFX codes of one prefix lie together.
+#[derive(Clone)]
+pub struct CodeKey(Packed);
+
+/// MSFX is nearly all traffic and never touches the heap. Each family has one representation only.
+#[derive(Clone)]
+enum Packed {
+    Inline([u8; MSFX_LEN]),
+    Heap(Box<[u8]>),
+}
+
+/// What the bytes of a key mean.
+enum Meaning<'a> {
+    Msfx(u128),
+    Gs1 { gtin: u128, serial: &'a str },
+    Own(&'a str),
+}
+
+impl CodeKey {
+    /// `digits`: 20 digits, the first an 8.
+    pub(super) fn msfx(digits: &str) -> Self {
+        let tagged = number(digits.as_bytes(), 10, b'0') | (u128::from(MSFX) << (8 * (MSFX_LEN - 1)));
+        let [_, _, _, _, _, _, packed @ ..] = tagged.to_be_bytes();
+        Self(Packed::Inline(packed))
+    }
+
+    /// `gtin`: 14 digits.
+    pub(super) fn gs1(gtin: &str, serial: &str) -> Self {
+        let [_, _, _, _, _, _, _, _, _, _, gtin @ ..] = number(gtin.as_bytes(), 10, b'0').to_be_bytes();
+        Self(Packed::Heap(
+            [&[GS1], gtin.as_slice(), serial.as_bytes()].concat().into(),
+        ))
+    }
+
+    pub(super) fn own(text: &str) -> Self {
+        Self(Packed::Heap([&[OWN], text.as_bytes()].concat().into()))
+    }
+
+    /// The stored form: ten bytes for MSFX, at most 27 for GS1 and 101 for an own scheme.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Packed::Inline(bytes) => bytes,
+            Packed::Heap(bytes) => bytes,
+        }
+    }
+
+    /// The key with that stored form; `None` where no code of any family has it.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        meaning(bytes).map(|family| match (family, bytes.try_into()) {
+            (Meaning::Msfx(_), Ok(packed)) => Self(Packed::Inline(packed)),
+            (Meaning::Msfx(_) | Meaning::Gs1 { .. } | Meaning::Own(_), _) => Self(Packed::Heap(bytes.into())),
+        })
+    }
+}
+
+/// Reads bytes as a number, each a digit of `base` above `zero`. The callers' lengths keep it below 2^128.
+fn number(bytes: &[u8], base: u128, zero: u8) -> u128 {
+    bytes.iter().fold(0, |sum: u128, byte| {
+        sum.wrapping_mul(base)
+            .wrapping_add(u128::from(byte.wrapping_sub(zero)))
+    })
+}
+
+fn meaning(bytes: &[u8]) -> Option<Meaning<'_>> {
+    let (tag, rest) = bytes.split_first()?;
+    match *tag {
+        MSFX if bytes.len() == MSFX_LEN => Some(number(rest, 256, 0))
+            .filter(|n| MSFX_NUMBERS.contains(n))
+            .map(Meaning::Msfx),
+        GS1 => {
+            let (gtin, serial) = rest.split_at_checked(GTIN_LEN)?;
+            let (gtin, serial) = (number(gtin, 256, 0), std::str::from_utf8(serial).ok()?);
+            let lawful = element::is_gtin(&format!("{gtin:014}")) && element::is_serial(serial);
+            lawful.then_some(Meaning::Gs1 { gtin, serial })
+        }
+        OWN => std::str::from_utf8(rest)
+            .ok()
+            .filter(|text| own::is_printable(text))
+            .map(Meaning::Own),
+        _ => None,
+    }
+}
+
+/// The canonical text of the code.
+impl fmt::Display for CodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match meaning(self.as_bytes()) {
+            Some(Meaning::Msfx(number)) => write!(f, "{number}"),
+            Some(Meaning::Gs1 { gtin, serial }) => write!(f, "(01){gtin:014}(21){serial}"),
+            Some(Meaning::Own(text)) => f.write_str(text),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for CodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CodeKey({self})")
+    }
+}
+
+impl PartialEq for CodeKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for CodeKey {}
+
+impl PartialOrd for CodeKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for CodeKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for CodeKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl Serialize for CodeKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.as_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for CodeKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = CodeKey;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the bytes of a trace code's key")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<CodeKey, E> {
+        CodeKey::from_bytes(bytes).ok_or_else(|| E::custom("these bytes are no trace code's key"))
+    }
+
+    /// Formats without a byte string, such as JSON, write a list of numbers.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<CodeKey, A::Error> {
+        let mut bytes = Vec::with_capacity(MSFX_LEN);
+        while let Some(byte) = numbers.next_element()? {
+            if bytes.len() == KEY_BYTES_MAX {
+                return Err(A::Error::custom("too many bytes for a trace code's key"));
+            }
+            bytes.push(byte);
+        }
+        self.visit_bytes(&bytes)
+    }
+}

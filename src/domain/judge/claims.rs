@@ -1,0 +1,207 @@
+//! The codes of a line against what is on record: the same sale, lawful resale, duplicates, splits.
+
+use super::bench::{Bench, LineView, Note};
+use super::codes::{CodeDrug, Coded};
+use super::quantity::is_drawn;
+use super::sale::Mode;
+use crate::domain::claim::{Conflict, ConflictKind, Counterpart, Event, Lens, Part, SaleEvent, SaleStatus, Standing};
+use crate::domain::code::CodeKey;
+use crate::domain::verdict::{DuplicateClass, Enforcement, Evidence, OtherSale, Reason, Role};
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use std::collections::HashMap;
+
+/// The codes of a request that were claimed already, and whether as whole packs.
+#[derive(Debug, Default)]
+pub(super) struct Seen(HashMap<CodeKey, bool>);
+
+/// How much of a line is new to the ledger.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Fresh {
+    /// Codes that could be judged.
+    pub judged: u32,
+    /// Those that are sales of their own.
+    pub new: u32,
+    /// Units of new draws, and units that a known draw learns.
+    pub units: Decimal,
+    /// Units of the packs behind new whole codes, where known.
+    pub pack_units: Decimal,
+}
+
+impl Bench<'_> {
+    /// Judges every code of a line and records what it claims.
+    pub fn judge_claims(&mut self, view: &LineView<'_>, mode: Mode, seen: &mut Seen) -> Fresh {
+        let mut fresh = Fresh::default();
+        let mut left = view.line.quantity;
+        let last = view.codes.iter().rposition(|c| c.key.is_some());
+        for (at, code) in view.codes.iter().enumerate() {
+            let Some(key) = &code.key else { continue };
+            let drawn = is_drawn(view);
+            if seen.is_repeated(key, !drawn) {
+                self.raise(view, Reason::CodeRepeated, Note::bare().code(code.text.clone()));
+                continue;
+            }
+            let lens = self.lens_of(code);
+            let part = if drawn {
+                self.draw(view, key, &lens, &mut left, Some(at) == last)
+            } else {
+                Part::Whole
+            };
+            self.judge_claim(view, code, key, part, mode, &mut fresh);
+        }
+        fresh
+    }
+
+    fn lens_of(&self, code: &Coded<'_>) -> Lens {
+        let units = code.drug.as_ref().and_then(|d: &CodeDrug| d.units_per_pack);
+        super::lens(self.grounds.now, self.grounds.policy.settings(), units)
+    }
+
+    /// The share of a line's quantity that one pack gives: what is left in it, and the rest to the last pack.
+    fn draw(&mut self, view: &LineView<'_>, key: &CodeKey, lens: &Lens, left: &mut Option<Decimal>, last: bool) -> Part {
+        let open = self.history(key).state(lens, true).units_open();
+        let room = lens.units_per_pack.map_or(Decimal::ZERO, |pack| (Decimal::from(pack) - open).max(Decimal::ZERO));
+        let units = left.map(|rest| if last { rest } else { rest.min(room) });
+        *left = left.zip(units).map(|(rest, taken)| rest - taken);
+        Part::Draw { line: view.line.number, line_quantity: view.line.quantity, units }
+    }
+
+    fn judge_claim(
+        &mut self,
+        view: &LineView<'_>,
+        code: &Coded<'_>,
+        key: &CodeKey,
+        part: Part,
+        mode: Mode,
+        fresh: &mut Fresh,
+    ) {
+        let lens = self.lens_of(code);
+        let mut sale = self.sale_event(view, part, mode);
+        fresh.judged += 1;
+        match self.history(key).standing_of(&sale, &lens) {
+            Standing::Same { first_finding, adds, new_units } => {
+                fresh.units += new_units.unwrap_or_default();
+                if let Some((finding, other)) = first_finding {
+                    self.raise_first_finding(view, code, finding, other);
+                    sale.first_finding = Some(finding);
+                }
+                if adds {
+                    self.record(key, Event::Sale(sale));
+                }
+            }
+            Standing::New { conflicts, undecided_until } => {
+                fresh.new += 1;
+                fresh.units += drawn_units(&sale.part);
+                fresh.pack_units += Decimal::from(lens.units_per_pack.unwrap_or_default());
+                for conflict in &conflicts {
+                    self.raise_conflict(view, code, conflict);
+                }
+                if let (Some(until), false) = (undecided_until, self.after_the_fact) {
+                    let note = Note::new(Evidence::HeldUntil(until)).code(code.text.clone());
+                    self.raise(view, Reason::InDoubt, note);
+                }
+                sale.first_finding = conflicts.iter().find_map(duplicate_mark);
+                self.judge_unknown_units(view, code, key, &sale.part, &lens);
+                self.record(key, Event::Sale(sale));
+            }
+        }
+    }
+
+    fn sale_event(&self, view: &LineView<'_>, part: Part, mode: Mode) -> SaleEvent {
+        SaleEvent {
+            institution: self.institution_code,
+            document: self.grounds.paper.document,
+            visit: self.grounds.paper.visit,
+            occurred_at: view.occurred_at,
+            received_at: self.grounds.now,
+            part,
+            status: match mode {
+                Mode::Hold => SaleStatus::Held { expires_at: self.hold_end() },
+                Mode::Sale | Mode::Report => SaleStatus::Sold,
+            },
+            first_finding: None,
+        }
+    }
+
+    /// When a hold that is taken now lapses.
+    pub fn hold_end(&self) -> Timestamp {
+        let minutes = i64::from(self.grounds.policy.settings().hold_minutes);
+        self.grounds.now.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX)
+    }
+
+    pub(super) fn raise_conflict(&mut self, view: &LineView<'_>, code: &Coded<'_>, conflict: &Conflict) {
+        let (reason, class) = match conflict.kind {
+            ConflictKind::Duplicate(class) => (Reason::Duplicate, Some(class)),
+            ConflictKind::SplitElsewhere => (Reason::SplitElsewhere, None),
+        };
+        let other = self.other_sale(&conflict.other, conflict.proposed);
+        let note = Note { class, role: Some(conflict.role), ..Note::new(other).code(code.text.clone()) };
+        self.raise(view, reason, note);
+    }
+
+    /// A retry gets the answer of the first time.
+    fn raise_first_finding(
+        &mut self,
+        view: &LineView<'_>,
+        code: &Coded<'_>,
+        (class, role): (DuplicateClass, Role),
+        other: Option<Counterpart>,
+    ) {
+        let evidence = other.map_or(Evidence::None, |other| self.other_sale(&other, false));
+        let note = Note { class: Some(class), role: Some(role), ..Note::new(evidence).code(code.text.clone()) };
+        self.raise(view, Reason::Duplicate, note);
+    }
+
+    fn other_sale(&self, other: &Counterpart, proposed: bool) -> Evidence {
+        Evidence::OtherSale(OtherSale {
+            institution: Some(other.institution),
+            same_institution: other.institution == self.institution_code,
+            occurred_at: other.occurred_at,
+            received_at: other.received_at,
+            proposed,
+        })
+    }
+
+    /// A draw from a pack of unknown size: noted, and a reminder once more is drawn than the policy's cap.
+    fn judge_unknown_units(&mut self, view: &LineView<'_>, code: &Coded<'_>, key: &CodeKey, part: &Part, lens: &Lens) {
+        if lens.units_per_pack.is_some() || !matches!(part, Part::Draw { units: Some(_), .. }) {
+            return;
+        }
+        let open = self.history(key).state(lens, true).units_open() + drawn_units(part);
+        let cap = Decimal::from(self.grounds.policy.settings().split_unknown_units_cap);
+        let at_most = if open > cap { Enforcement::Block } else { Enforcement::Observe };
+        let evidence = Evidence::Quantities { expected: cap, found: open };
+        self.raise(view, Reason::SplitUnitsUnknown, Note::new(evidence).code(code.text.clone()).at_most(at_most));
+    }
+}
+
+impl Seen {
+    /// Whether a whole pack turns up a second time in one request; remembers the code.
+    fn is_repeated(&mut self, key: &CodeKey, whole: bool) -> bool {
+        match self.0.get_mut(key) {
+            Some(before) => {
+                let repeated = whole || *before;
+                *before |= whole;
+                repeated
+            }
+            None => {
+                self.0.insert(key.clone(), whole);
+                false
+            }
+        }
+    }
+}
+
+fn drawn_units(part: &Part) -> Decimal {
+    match part {
+        Part::Draw { units, .. } => units.unwrap_or_default(),
+        Part::Whole => Decimal::ZERO,
+    }
+}
+
+fn duplicate_mark(conflict: &Conflict) -> Option<(DuplicateClass, Role)> {
+    match conflict.kind {
+        ConflictKind::Duplicate(class) => Some((class, conflict.role)),
+        ConflictKind::SplitElsewhere => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! What was scanned: refusals, placeholders, unmapped prefixes, other drugs, cartons.
+
+use super::bench::{Bench, LineView, Note};
+use crate::domain::code::{CodeKey, Scan, TraceCode};
+use crate::domain::drug::{Drug, PackLevel};
+use crate::domain::event::Payment;
+use crate::domain::policy::{DrugTraits, Situation};
+use crate::domain::registry::Registry;
+use crate::domain::time::day_of;
+use crate::domain::verdict::{Evidence, Reason};
+use crate::domain::document::Line;
+
+/// What a code says about its product.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CodeDrug {
+    pub catalog_code: Option<String>,
+    pub name: String,
+    pub pack_level: Option<PackLevel>,
+    pub units_per_pack: Option<u32>,
+    pub carton_only: bool,
+}
+
+impl From<&Drug> for CodeDrug {
+    fn from(drug: &Drug) -> Self {
+        Self {
+            catalog_code: Some(drug.catalog_code.clone()),
+            name: drug.name.clone(),
+            pack_level: Some(drug.pack_level),
+            units_per_pack: drug.units_per_pack,
+            carton_only: drug.carton_only,
+        }
+    }
+}
+
+/// One scan of a line, with what the registry knows of it.
+pub(super) struct Coded<'a> {
+    pub scan: &'a Scan,
+    /// Canonical form, or what was scanned.
+    pub text: String,
+    /// Its identity, where it has one.
+    pub key: Option<CodeKey>,
+    pub drug: Option<CodeDrug>,
+}
+
+/// The product behind a scan, where prefix map or scheme know it.
+pub(super) fn drug_of(scan: &Scan, registry: &Registry) -> Option<CodeDrug> {
+    let by_prefix = |prefix: &str| registry.drug(prefix).map(CodeDrug::from);
+    match scan {
+        Scan::Code(TraceCode::Own(own)) => Some(CodeDrug {
+            catalog_code: own.catalog_code.clone(),
+            name: own.issuer.clone(),
+            pack_level: Some(own.pack_level),
+            units_per_pack: own.units_per_pack,
+            carton_only: false,
+        }),
+        Scan::Code(code) => by_prefix(code.prefix()?),
+        Scan::NoSerial { gtin, .. } => by_prefix(gtin.as_deref()?),
+        Scan::Placeholder { .. } | Scan::Refused { .. } => None,
+    }
+}
+
+fn text_of(scan: &Scan) -> String {
+    match scan {
+        Scan::Code(code) => code.to_string(),
+        Scan::NoSerial { text, .. } | Scan::Placeholder { text } | Scan::Refused { text, .. } => text.clone(),
+    }
+}
+
+impl<'a> Bench<'a> {
+    /// Puts a line and its scans under judgement.
+    pub fn view(&self, line: &'a Line, scans: &'a [Scan], payment: Payment) -> LineView<'a> {
+        let registry = self.grounds.registry;
+        let codes = scans.iter().map(|scan| Coded {
+            scan,
+            text: text_of(scan),
+            key: super::key_of(scan),
+            drug: drug_of(scan, registry),
+        });
+        let now = self.grounds.now;
+        let occurred_at = line.occurred_at.map_or(now, |at| at.min(now));
+        let catalog_code = super::catalog_code_of(line, scans, registry);
+        let product = catalog_code.as_deref().and_then(|code| registry.product(code));
+        LineView {
+            line,
+            occurred_at,
+            situation: Situation {
+                payment,
+                drug: product.map(DrugTraits::from),
+                split: line.split,
+                day: day_of(occurred_at),
+                ..self.situation()
+            },
+            product,
+            catalog_code,
+            codes: codes.collect(),
+        }
+    }
+
+    /// Findings about what was scanned on a line.
+    pub fn judge_scans(&mut self, view: &LineView<'_>) {
+        for code in &view.codes {
+            self.judge_scan(view, code);
+        }
+    }
+
+    fn judge_scan(&mut self, view: &LineView<'_>, code: &Coded<'_>) {
+        match code.scan {
+            Scan::Refused { reason, detail, .. } => {
+                let note = Note::new(Evidence::Scanned(detail.clone())).code(code.text.clone());
+                self.raise(view, *reason, note);
+            }
+            Scan::Placeholder { .. } => {
+                self.raise(view, Reason::PlaceholderCode, Note::bare().code(code.text.clone()));
+            }
+            Scan::NoSerial { .. } => {
+                self.raise(view, Reason::SerialMissing, Note::bare().code(code.text.clone()));
+                self.judge_product(view, code);
+            }
+            Scan::Code(_) => self.judge_product(view, code),
+        }
+    }
+
+    /// The pack and the drug that a code stands for.
+    fn judge_product(&mut self, view: &LineView<'_>, code: &Coded<'_>) {
+        let Some(drug) = &code.drug else {
+            self.raise(view, Reason::PrefixUnmapped, Note::bare().code(code.text.clone()));
+            return;
+        };
+        if matches!(drug.pack_level, Some(PackLevel::Middle | PackLevel::Large)) && !drug.carton_only {
+            self.raise(view, Reason::NotSmallestPack, Note::bare().code(code.text.clone()));
+        }
+        if let (Some(of_code), Some(of_line)) = (&drug.catalog_code, &view.line.catalog_code)
+            && of_code != of_line
+        {
+            let evidence = Evidence::Drug { catalog_code: of_code.clone(), name: drug.name.clone() };
+            self.raise(view, Reason::DrugMismatch, Note::new(evidence).code(code.text.clone()));
+        }
+    }
+}

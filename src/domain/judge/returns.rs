@@ -1,0 +1,121 @@
+//! Goods that come back.
+
+use super::bench::{Bench, LineView, Note};
+use super::codes::{CodeDrug, Coded};
+use super::quantity::is_drawn;
+use super::{Grounds, Judgement, Reading};
+use crate::domain::claim::{Event, ReturnEvent, ReturnStanding};
+use crate::domain::code::{CodeKey, Scan};
+use crate::domain::document::ReturnDocument;
+use crate::domain::event::{Payment, Scene};
+use crate::domain::party::{InstitutionCode, InstitutionKind};
+use crate::domain::verdict::{Evidence, Reason, Verdict};
+use rust_decimal::Decimal;
+use std::collections::HashMap;
+
+/// Judges a return. `reported` = it already happened and is recorded whatever the verdict says, except where
+/// the goods were returned before: then the first return stays.
+pub fn judge_return(grounds: Grounds<'_>, document: &ReturnDocument, reading: &Reading, reported: bool) -> Judgement {
+    let scene = scene_of(document.institution);
+    let after_the_fact = reported || super::sale::is_late(&grounds, &document.lines);
+    let mut bench = Bench::new(grounds, document.institution, scene, after_the_fact);
+    let usable = bench.judge_clock(&super::sale::moments(&document.lines)) && bench.judge_institution();
+    let mut sold: HashMap<String, Decimal> = HashMap::new();
+    if usable {
+        for (line, scans) in document.lines.iter().zip(&reading.lines) {
+            let view = bench.view(line, scans, Payment::Insured);
+            let back = bench.judge_return_line(&view);
+            if let Some(catalog_code) = &view.catalog_code {
+                *sold.entry(catalog_code.clone()).or_default() -= back;
+            }
+        }
+    }
+    let (verdict, findings, claims) = bench.close();
+    let kept = after_the_fact && !claims.is_empty();
+    let recorded = usable && (kept || matches!(verdict, Verdict::Allow | Verdict::Remind));
+    let mut sold: Vec<_> = sold.into_iter().filter(|(_, units)| recorded && !units.is_zero()).collect();
+    sold.sort();
+    Judgement {
+        verdict,
+        findings,
+        claims: if recorded { claims } else { Vec::new() },
+        sold,
+        awaited: Vec::new(),
+        hold_expires_at: None,
+        recorded,
+        after_the_fact,
+    }
+}
+
+/// Where an institution hands out goods, where nobody says it.
+pub fn scene_of(institution: InstitutionCode) -> Scene {
+    match institution.kind() {
+        InstitutionKind::Hospital => Scene::Outpatient,
+        InstitutionKind::Pharmacy => Scene::Pharmacy,
+    }
+}
+
+impl Bench<'_> {
+    /// Judges one line; gives the units that came back.
+    fn judge_return_line(&mut self, view: &LineView<'_>) -> Decimal {
+        if view.codes.is_empty() {
+            return view.line.quantity.unwrap_or_default();
+        }
+        let (mut freed, mut judged) = (0_u32, 0_u32);
+        let mut pack_units = Decimal::ZERO;
+        for code in &view.codes {
+            match (code.scan, &code.key) {
+                (Scan::Refused { reason, detail, .. }, _) => {
+                    let note = Note::new(Evidence::Scanned(detail.clone())).code(code.text.clone());
+                    self.raise(view, *reason, note);
+                }
+                (_, Some(key)) => {
+                    judged += 1;
+                    if self.judge_returned_code(view, code, key) {
+                        freed += 1;
+                        let units = code.drug.as_ref().and_then(|d: &CodeDrug| d.units_per_pack);
+                        pack_units += Decimal::from(units.unwrap_or_default());
+                    }
+                }
+                (_, None) => {}
+            }
+        }
+        match view.line.quantity {
+            Some(_) if judged == 0 => Decimal::ZERO,
+            Some(quantity) => quantity * Decimal::from(freed) / Decimal::from(judged),
+            None => pack_units,
+        }
+    }
+
+    /// Whether the return of this code is recorded.
+    fn judge_returned_code(&mut self, view: &LineView<'_>, code: &Coded<'_>, key: &CodeKey) -> bool {
+        let lens = super::lens(
+            self.grounds.now,
+            self.grounds.policy.settings(),
+            code.drug.as_ref().and_then(|d| d.units_per_pack),
+        );
+        let share = Decimal::from(view.codes.len().max(1));
+        let back = ReturnEvent {
+            institution: self.institution_code,
+            document: self.grounds.paper.document,
+            visit: self.grounds.paper.visit,
+            occurred_at: view.occurred_at,
+            received_at: self.grounds.now,
+            units: view.line.quantity.filter(|_| is_drawn(view)).map(|q| q / share),
+        };
+        let standing = self.history(key).standing_of_return(&back, &lens);
+        match standing {
+            ReturnStanding::Same => return false,
+            ReturnStanding::AlreadyReturned => {
+                self.raise(view, Reason::AlreadyReturned, Note::bare().code(code.text.clone()));
+                return false;
+            }
+            ReturnStanding::Unpaired => {
+                self.raise(view, Reason::ReturnUnpaired, Note::bare().code(code.text.clone()));
+            }
+            ReturnStanding::Paired => {}
+        }
+        self.record(key, Event::Return(back));
+        true
+    }
+}

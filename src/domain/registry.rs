@@ -1,0 +1,164 @@
+//! What is known of institutions, drugs, the no-code list, own schemes and purchase feeds: one snapshot.
+
+use crate::domain::code::OwnScheme;
+use crate::domain::drug::{Drug, NoCodeEntry, PackLevel};
+use crate::domain::party::{Institution, InstitutionCode};
+use crate::domain::purchase::{FeedScope, PurchaseFeed};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// One row of the registry, of any kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RegistryRow {
+    /// An institution.
+    Institution(Institution),
+    /// A code prefix and its product.
+    Drug(Drug),
+    /// An entry of the no-code list.
+    NoCode(NoCodeEntry),
+    /// A manufacturer's own scheme.
+    OwnScheme(OwnScheme),
+    /// How far purchase data is complete.
+    Feed(PurchaseFeed),
+}
+
+impl RegistryRow {
+    /// What a later row of the same identity replaces.
+    pub fn identity(&self) -> String {
+        let parts = match self {
+            Self::Institution(i) => vec!["i".to_owned(), i.code.to_string()],
+            Self::Drug(d) => vec!["d".to_owned(), d.code_prefix.clone()],
+            Self::NoCode(e) => vec![
+                "n".to_owned(),
+                e.catalog_code.clone(),
+                e.division_prefix.clone(),
+                e.valid_from.map(|d| d.to_string()).unwrap_or_default(),
+            ],
+            Self::OwnScheme(s) => vec!["s".to_owned(), s.issuer.clone(), s.pattern.clone()],
+            Self::Feed(f) => match &f.scope {
+                FeedScope::Institution(code) => vec!["f".to_owned(), code.to_string()],
+                FeedScope::DivisionPrefix(prefix) => vec!["f".to_owned(), format!("{prefix}*")],
+            },
+        };
+        parts.join("\u{1f}")
+    }
+}
+
+/// The registry at one moment. Cheap to share, never changed in place by a reader.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    /// Grows with every change.
+    pub version: u64,
+    /// When it last changed.
+    pub changed_at: Option<Timestamp>,
+    institutions: HashMap<InstitutionCode, Arc<Institution>>,
+    drugs: HashMap<String, Arc<Drug>>,
+    drugs_by_catalog: HashMap<String, Vec<Arc<Drug>>>,
+    no_code: HashMap<String, Vec<NoCodeEntry>>,
+    schemes: Vec<OwnScheme>,
+    feeds: BTreeMap<FeedScope, Timestamp>,
+}
+
+impl Registry {
+    /// Adds a row or replaces the row of the same identity.
+    pub fn put(&mut self, row: RegistryRow) {
+        match row {
+            RegistryRow::Institution(institution) => {
+                self.institutions.insert(institution.code, Arc::new(institution));
+            }
+            RegistryRow::Drug(drug) => self.put_drug(Arc::new(drug)),
+            RegistryRow::NoCode(entry) => {
+                let entries = self.no_code.entry(entry.catalog_code.clone()).or_default();
+                entries.retain(|e| {
+                    (&e.division_prefix, e.valid_from) != (&entry.division_prefix, entry.valid_from)
+                });
+                entries.push(entry);
+            }
+            RegistryRow::OwnScheme(scheme) => {
+                match self.schemes.iter_mut().find(|s| s.issuer == scheme.issuer && s.pattern == scheme.pattern) {
+                    Some(known) => *known = scheme,
+                    None => self.schemes.push(scheme),
+                }
+            }
+            RegistryRow::Feed(feed) => {
+                self.feeds.insert(feed.scope, feed.complete_up_to);
+            }
+        }
+    }
+
+    fn put_drug(&mut self, drug: Arc<Drug>) {
+        if let Some(old) = self.drugs.insert(drug.code_prefix.clone(), Arc::clone(&drug))
+            && let Some(rows) = self.drugs_by_catalog.get_mut(&old.catalog_code)
+        {
+            rows.retain(|d| d.code_prefix != old.code_prefix);
+        }
+        self.drugs_by_catalog.entry(drug.catalog_code.clone()).or_default().push(drug);
+    }
+
+    /// The institution with that code.
+    pub fn institution(&self, code: InstitutionCode) -> Option<&Institution> {
+        self.institutions.get(&code).map(Arc::as_ref)
+    }
+
+    /// The product that a code prefix stands for.
+    pub fn drug(&self, code_prefix: &str) -> Option<&Drug> {
+        self.drugs.get(code_prefix).map(Arc::as_ref)
+    }
+
+    /// Every prefix of a catalogue code.
+    pub fn drugs_of(&self, catalog_code: &str) -> &[Arc<Drug>] {
+        self.drugs_by_catalog.get(catalog_code).map_or(&[], Vec::as_slice)
+    }
+
+    /// The row that speaks for a catalogue code as a product: its small pack, else its carton.
+    pub fn product(&self, catalog_code: &str) -> Option<&Drug> {
+        let rows = self.drugs_of(catalog_code);
+        rows.iter().find(|d| d.pack_level == PackLevel::Small).or(rows.first()).map(Arc::as_ref)
+    }
+
+    /// Smallest priced units in a small pack, where all packs of the catalogue code agree.
+    pub fn units_of(&self, catalog_code: &str) -> Option<u32> {
+        let mut units = self
+            .drugs_of(catalog_code)
+            .iter()
+            .filter(|d| d.pack_level == PackLevel::Small || d.carton_only)
+            .map(|d| d.units_per_pack);
+        let first = units.next()??;
+        units.all(|u| u == Some(first)).then_some(first)
+    }
+
+    /// The no-code entries of a catalogue code.
+    pub fn no_code_entries(&self, catalog_code: &str) -> &[NoCodeEntry] {
+        self.no_code.get(catalog_code).map_or(&[], Vec::as_slice)
+    }
+
+    /// The own schemes, in order of registration.
+    pub fn own_schemes(&self) -> &[OwnScheme] {
+        &self.schemes
+    }
+
+    /// How far purchase data of an institution is complete; `None` = complete.
+    /// The most specific feed row counts.
+    pub fn feed_of(&self, institution: &Institution) -> Option<Timestamp> {
+        if let Some(at) = self.feeds.get(&FeedScope::Institution(institution.code)) {
+            return Some(*at);
+        }
+        let division = institution.division.to_string();
+        (0..=division.len()).rev().find_map(|length| {
+            let prefix = division.get(..length)?.to_owned();
+            self.feeds.get(&FeedScope::DivisionPrefix(prefix)).copied()
+        })
+    }
+
+    /// Rows of each kind: institutions, drugs, no-code entries, own schemes.
+    pub fn counts(&self) -> [usize; 4] {
+        [
+            self.institutions.len(),
+            self.drugs.len(),
+            self.no_code.values().map(Vec::len).sum(),
+            self.schemes.len(),
+        ]
+    }
+}

@@ -1,0 +1,262 @@
+//! Check, dispense, return, report: documents that are judged and recorded.
+
+use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Knowledge, Reply, request_key};
+use crate::domain::document::{Document, Movement, ReturnDocument};
+use crate::domain::judge::{Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale};
+use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
+use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
+use crate::domain::verdict::Verdict;
+use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+impl Engine {
+    /// What the verdict of a document would be. Changes nothing.
+    pub async fn check(&self, caller: &Caller, document: Document) -> Result<Reply, EngineError> {
+        self.authorize(caller, document.institution)?;
+        self.limits.check_document(&document)?;
+        let body = Recorded::Dispense { document, hold: false };
+        let (answer, ..) = self.judge(&body, "").await?;
+        Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
+    }
+
+    /// The gate: judges a document and claims its codes, as a sale or as a hold.
+    pub async fn dispense(
+        &self,
+        caller: &Caller,
+        request_id: &str,
+        document: Document,
+        hold: bool,
+    ) -> Result<Reply, EngineError> {
+        self.limits.check_document(&document)?;
+        self.decide(caller, request_id, document.institution, Recorded::Dispense { document, hold }).await
+    }
+
+    /// Takes goods back.
+    pub async fn take_back(
+        &self,
+        caller: &Caller,
+        request_id: &str,
+        document: ReturnDocument,
+    ) -> Result<Reply, EngineError> {
+        self.limits.check_return(&document)?;
+        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: false }).await
+    }
+
+    /// Records a sale that already happened, with findings.
+    pub async fn report_sale(
+        &self,
+        caller: &Caller,
+        request_id: &str,
+        document: Document,
+    ) -> Result<Reply, EngineError> {
+        self.limits.check_document(&document)?;
+        self.decide(caller, request_id, document.institution, Recorded::ReportedSale(document)).await
+    }
+
+    /// Records a return that already happened.
+    pub async fn report_return(
+        &self,
+        caller: &Caller,
+        request_id: &str,
+        document: ReturnDocument,
+    ) -> Result<Reply, EngineError> {
+        self.limits.check_return(&document)?;
+        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: true }).await
+    }
+
+    /// Records a movement inside.
+    pub async fn report_movement(
+        &self,
+        caller: &Caller,
+        request_id: &str,
+        movement: Movement,
+    ) -> Result<Reply, EngineError> {
+        self.limits.check_scans("movement.codes", &movement.scanned)?;
+        self.decide(caller, request_id, movement.institution, Recorded::Movement(movement)).await
+    }
+
+    /// Answers a request the first time, and every time after the same way.
+    async fn decide(
+        &self,
+        caller: &Caller,
+        request_id: &str,
+        institution: InstitutionCode,
+        body: Recorded,
+    ) -> Result<Reply, EngineError> {
+        self.authorize(caller, institution)?;
+        let key = request_key(institution, request_id)?;
+        let _in_flight = self.in_flight.enter(&key);
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(outcome) = self.store.outcome(&key).await? {
+                return repeat(&key, &outcome, &RequestBody::Recorded(body));
+            }
+            let (answer, judgement, facts) = self.judge(&body, request_id).await?;
+            if judgement.verdict == Verdict::Pending {
+                return Ok(Reply::first(answer));
+            }
+            let change = change_of(&key, &body, &answer, judgement, &facts);
+            match self.store.commit(change).await {
+                Ok(()) => return Ok(Reply::first(answer)),
+                Err(CommitError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    /// Gathers the facts of a request and judges them.
+    async fn judge(&self, body: &Recorded, request_id: &str) -> Result<(Answer, Judgement, Facts), EngineError> {
+        let knowledge = self.knowledge.get();
+        let request = Request::of(body, &knowledge);
+        let paper = self.paper(request.document_no, request.visit_no, request_id);
+        let facts =
+            self.gather(&knowledge, request.institution, paper, &request.reading, request.catalog_codes).await?;
+        let judgement = judge_body(body, &request.reading, &facts);
+        if facts.histories.values().any(|h| h.is_full()) && !judgement.claims.is_empty() {
+            return Err(EngineError::Precondition("a code of this document has too many events on record".to_owned()));
+        }
+        let answer = self.answer(&judgement, &facts, request.institution);
+        Ok((answer, judgement, facts))
+    }
+}
+
+/// The parts of a request that facts are gathered for.
+struct Request<'a> {
+    institution: InstitutionCode,
+    document_no: Option<&'a str>,
+    visit_no: Option<&'a str>,
+    reading: Reading,
+    catalog_codes: BTreeSet<String>,
+}
+
+impl<'a> Request<'a> {
+    fn of(body: &'a Recorded, knowledge: &Knowledge) -> Self {
+        let rules = &knowledge.scan_rules;
+        match body {
+            Recorded::Dispense { document, .. } | Recorded::ReportedSale(document) => {
+                let reading = Reading::of(&document.lines, rules);
+                Self {
+                    institution: document.institution,
+                    document_no: document.document_no.as_deref(),
+                    visit_no: document.visit_no.as_deref(),
+                    catalog_codes: reading.catalog_codes(&document.lines, &knowledge.registry),
+                    reading,
+                }
+            }
+            Recorded::Return { document, .. } => Self {
+                institution: document.institution,
+                document_no: document.document_no.as_deref(),
+                visit_no: document.visit_no.as_deref(),
+                reading: Reading::of(&document.lines, rules),
+                catalog_codes: BTreeSet::new(),
+            },
+            Recorded::Movement(movement) => Self {
+                institution: movement.institution,
+                document_no: None,
+                visit_no: None,
+                reading: Reading::of_scans(&movement.scanned, rules),
+                catalog_codes: BTreeSet::new(),
+            },
+        }
+    }
+}
+
+fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {
+    let grounds = facts.grounds();
+    let sale = |document, mode| judge_sale(SaleFacts { grounds, document, reading, mode });
+    match body {
+        Recorded::Dispense { document, hold: true } => sale(document, Mode::Hold),
+        Recorded::Dispense { document, hold: false } => sale(document, Mode::Sale),
+        Recorded::ReportedSale(document) => sale(document, Mode::Report),
+        Recorded::Return { document, reported } => judge_return(grounds, document, reading, *reported),
+        Recorded::Movement(movement) => judge_movement(grounds, movement, reading),
+    }
+}
+
+/// Everything that an answer changes.
+fn change_of(key: &RequestKey, body: &Recorded, answer: &Answer, judgement: Judgement, facts: &Facts) -> Change {
+    let pool = facts.knowledge.pool_of(key.institution);
+    let is_hold = judgement.hold_expires_at.is_some();
+    let awaited = judgement.awaited.into_iter().map(|question| AwaitedKey {
+        pool: pool.clone(),
+        catalog_code: question.catalog_code,
+        request: key.clone(),
+        line: question.line,
+    });
+    let outcome = Outcome::decided(RequestBody::Recorded(body.clone()), answer.clone(), judgement.sold.clone());
+    Change {
+        claims: judgement.claims,
+        outcomes: vec![OutcomeChange { key: key.clone(), expected: None, outcome }],
+        document: facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document)),
+        sold: if is_hold { Vec::new() } else { sold_by(key.institution, &facts.knowledge, &judgement.sold, Decimal::ONE) },
+        awaited: awaited.collect(),
+        settled: Vec::new(),
+    }
+}
+
+/// Units as they are added to an institution's own balance and to its chain's. `factor` = 1, or -1 to take back.
+pub(super) fn sold_by(
+    institution: InstitutionCode,
+    knowledge: &Knowledge,
+    sold: &[(String, Decimal)],
+    factor: Decimal,
+) -> Vec<(Pool, String, Decimal)> {
+    let own = Pool::Institution(institution);
+    let pooled = knowledge.registry.institution(institution).map(Institution::pool).filter(|pool| *pool != own);
+    let pools = [Some(own), pooled];
+    let rows = pools.iter().flatten().flat_map(|pool| {
+        sold.iter().map(|(code, units)| (pool.clone(), code.clone(), *units * factor))
+    });
+    rows.collect()
+}
+
+/// The first answer once more, or why there is none.
+pub(super) fn repeat(key: &RequestKey, outcome: &Outcome, body: &RequestBody) -> Result<Reply, EngineError> {
+    let closed = |state, advice| {
+        Err(EngineError::Closed { request_id: key.request_id.clone(), state, advice })
+    };
+    match outcome.state {
+        OutcomeState::Voided => return closed("VOIDED", "the document was cancelled; only a new request id sells again"),
+        OutcomeState::Never => {
+            return closed("NEVER", "it was declared as never arrived; send the document with a new request id");
+        }
+        OutcomeState::Decided => {}
+    }
+    if let Some(difference) = outcome.body.as_ref().and_then(|known| difference(known, body)) {
+        return Err(EngineError::DifferentBody { request_id: key.request_id.clone(), difference });
+    }
+    match &outcome.answer {
+        Some(answer) => Ok(Reply::again(answer.clone(), outcome)),
+        None => closed("VOIDED", "it was cancelled before it arrived; only a new request id sells again"),
+    }
+}
+
+/// The first field in which two requests differ, with both values.
+fn difference(first: &RequestBody, now: &RequestBody) -> Option<String> {
+    if first == now {
+        return None;
+    }
+    let (first, now) = (serde_json::to_value(first).ok()?, serde_json::to_value(now).ok()?);
+    difference_at("body", &first, &now)
+}
+
+fn difference_at(path: &str, first: &Value, now: &Value) -> Option<String> {
+    match (first, now) {
+        (Value::Object(a), Value::Object(b)) => a
+            .iter()
+            .find_map(|(key, value)| difference_at(&format!("{path}.{key}"), value, b.get(key).unwrap_or(&Value::Null)))
+            .or_else(|| b.keys().find(|key| !a.contains_key(*key)).map(|key| format!("{path}.{key} is new"))),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(at, (a, b))| difference_at(&format!("{path}[{at}]"), a, b))
+        }
+        (a, b) if a == b => None,
+        (a, b) => Some(format!("{path} was {}, is {}", clipped(a), clipped(b))),
+    }
+}
+
+fn clipped(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 60 { text.chars().take(60).chain("…".chars()).collect() } else { text }
+}

@@ -1,0 +1,83 @@
+//! Why a use case gives no answer. A duplicate is not among these: it is an answer.
+
+use crate::store::{CommitError, StoreError};
+
+/// Why a call was refused. Texts are for the caller: they say what is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Bad input.
+    #[error("{field}: {what}")]
+    Invalid {
+        /// The field, as the proto names it.
+        field: String,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+    /// The request id was used for something else.
+    #[error("request id {request_id} was used before with a different body: {difference}. Use a new request id")]
+    DifferentBody {
+        /// The id.
+        request_id: String,
+        /// The first field that differs, with both values.
+        difference: String,
+    },
+    /// The request id was closed.
+    #[error("request id {request_id} is closed ({state}): {advice}")]
+    Closed {
+        /// The id.
+        request_id: String,
+        /// VOIDED or NEVER.
+        state: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The call does not fit what stands.
+    #[error("{0}")]
+    Precondition(String),
+    /// Not this caller's business.
+    #[error("{0}")]
+    Denied(String),
+    /// Nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// The same codes or requests change faster than they can be judged.
+    #[error("too many changes of the same codes at once; send the request again with the same request id")]
+    Contended,
+    /// The store does not take it.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// Nobody knows whether it was recorded.
+    #[error("in doubt whether it was recorded: {0}. Ask GetOutcome with the same request id")]
+    InDoubt(String),
+}
+
+impl EngineError {
+    /// Bad input in a field.
+    pub fn invalid(field: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), what: what.into() }
+    }
+
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Self::Contended | Self::InDoubt(_) => true,
+            Self::Store(error) => error.retryable(),
+            Self::Invalid { .. }
+            | Self::DifferentBody { .. }
+            | Self::Closed { .. }
+            | Self::Precondition(_)
+            | Self::Denied(_)
+            | Self::NotFound(_) => false,
+        }
+    }
+}
+
+impl From<CommitError> for EngineError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Contended,
+            CommitError::Refused(error) => Self::Store(error),
+            CommitError::Unknown(why) => Self::InDoubt(why),
+        }
+    }
+}

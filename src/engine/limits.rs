@@ -1,0 +1,123 @@
+//! Everything a request may bring has a limit; the error names it.
+
+use super::EngineError;
+use crate::domain::document::{Document, Line, ReturnDocument};
+use crate::domain::outcome::REQUEST_ID_BYTES_MAX;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+
+/// The limits of one request; see the configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Lines of one document.
+    pub lines_per_document_max: usize,
+    /// Scans on one line.
+    pub codes_per_line_max: usize,
+    /// Bytes of any number or name that a caller makes up.
+    pub text_bytes_max: usize,
+    /// Events in one report stream.
+    pub events_per_report_max: usize,
+    /// Rows in one load stream.
+    pub rows_per_load_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            lines_per_document_max: 500,
+            codes_per_line_max: 500,
+            text_bytes_max: 128,
+            events_per_report_max: 1_000,
+            rows_per_load_max: 10_000,
+        }
+    }
+}
+
+/// The largest quantity or price that is still arithmetic and not a mistake.
+const AMOUNT_MAX: i64 = 1_000_000_000_000;
+
+pub(super) fn check_request_id(id: &str) -> Result<(), EngineError> {
+    if id.is_empty() {
+        return Err(EngineError::invalid("request_id", "is empty; make one up that is unique in the institution"));
+    }
+    if id.len() > REQUEST_ID_BYTES_MAX {
+        let what = format!("has {} bytes, at most {REQUEST_ID_BYTES_MAX} are allowed", id.len());
+        return Err(EngineError::invalid("request_id", what));
+    }
+    Ok(())
+}
+
+impl Limits {
+    /// Checks a document.
+    pub fn check_document(&self, document: &Document) -> Result<(), EngineError> {
+        self.check_text("document.document_no", document.document_no.as_deref())?;
+        self.check_text("document.visit_no", document.visit_no.as_deref())?;
+        self.check_text("document.settlement_id", document.settlement_id.as_deref())?;
+        self.check_text("document.operator", document.operator.as_deref())?;
+        self.check_lines(&document.lines)
+    }
+
+    /// Checks a return.
+    pub fn check_return(&self, document: &ReturnDocument) -> Result<(), EngineError> {
+        self.check_text("document.document_no", document.document_no.as_deref())?;
+        self.check_text("document.visit_no", document.visit_no.as_deref())?;
+        self.check_text("document.original_sale_no", document.original_sale_no.as_deref())?;
+        self.check_text("document.settlement_id", document.settlement_id.as_deref())?;
+        self.check_text("document.operator", document.operator.as_deref())?;
+        self.check_lines(&document.lines)
+    }
+
+    /// Checks scans that stand on no line.
+    pub fn check_scans(&self, field: &str, scanned: &[String]) -> Result<(), EngineError> {
+        let limit = self.codes_per_line_max;
+        if scanned.len() > limit {
+            let what = format!("{} codes, at most {limit} are allowed (codes_per_line_max); split it", scanned.len());
+            return Err(EngineError::invalid(field, what));
+        }
+        Ok(())
+    }
+
+    /// Checks a text that a caller makes up.
+    pub fn check_text(&self, field: &str, text: Option<&str>) -> Result<(), EngineError> {
+        let length = text.map_or(0, str::len);
+        if length > self.text_bytes_max {
+            let what = format!("has {length} bytes, at most {} are allowed (text_bytes_max)", self.text_bytes_max);
+            return Err(EngineError::invalid(field, what));
+        }
+        if text.is_some_and(|t| t.chars().any(char::is_control)) {
+            return Err(EngineError::invalid(field, "holds a control character"));
+        }
+        Ok(())
+    }
+
+    fn check_lines(&self, lines: &[Line]) -> Result<(), EngineError> {
+        let (count, limit) = (lines.len(), self.lines_per_document_max);
+        if count == 0 {
+            return Err(EngineError::invalid("document.lines", "is empty; a document has at least one line"));
+        }
+        if count > limit {
+            let what = format!("{count} lines, at most {limit} are allowed (lines_per_document_max); split the document");
+            return Err(EngineError::invalid("document.lines", what));
+        }
+        let mut numbers = BTreeSet::new();
+        for (at, line) in lines.iter().enumerate() {
+            let field = |name: &str| format!("document.lines[{at}].{name}");
+            if !numbers.insert(line.number) {
+                return Err(EngineError::invalid(field("line_no"), format!("{} stands on two lines", line.number)));
+            }
+            self.check_scans(&field("codes"), &line.scanned)?;
+            self.check_text(&field("catalog_code"), line.catalog_code.as_deref())?;
+            check_amount(&field("quantity"), line.quantity)?;
+            check_amount(&field("unit_price"), line.unit_price)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_amount(field: &str, amount: Option<Decimal>) -> Result<(), EngineError> {
+    if amount.is_some_and(|a| a.abs() > Decimal::from(AMOUNT_MAX) || a.scale() > 10) {
+        let what = format!("is out of range: at most {AMOUNT_MAX} with 10 decimal places");
+        return Err(EngineError::invalid(field, what));
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The use cases: what a door asks for, in terms of the trade. Knows domain, store traits and clock; no wire.
+//!
+//! Every change goes the same way: look up the outcome of the request id, gather facts, judge (pure), commit
+//! with the versions that were read, and judge again where somebody else was faster. Whoever calls must let
+//! the future run to its end: a claim must not be dropped between judgement and record.
+
+mod dispense;
+mod error;
+mod knowledge;
+mod limits;
+mod outcome;
+mod purchase;
+mod registry;
+mod settle;
+
+pub use error::EngineError;
+pub use knowledge::Knowledge;
+pub use limits::Limits;
+pub use outcome::OutcomeReply;
+pub use purchase::PurchaseView;
+pub use settle::{Settlement, VoidTarget};
+
+use crate::clock::Clock;
+use crate::domain::judge::{Grounds, Judgement, Paper, Reading};
+use crate::domain::outcome::{Answer, Correction, Outcome, RequestKey};
+use crate::domain::party::{Caller, InstitutionCode, Pool};
+use crate::domain::policy::Policy;
+use crate::domain::purchase::Position;
+use crate::domain::claim::History;
+use crate::domain::code::CodeKey;
+use crate::store::Store;
+use jiff::Timestamp;
+use knowledge::KnowledgeCell;
+use outcome::InFlight;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// How often a judgement is made again because somebody else was faster.
+const ATTEMPTS_MAX: usize = 32;
+
+/// The use cases over one store.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    knowledge: KnowledgeCell,
+    limits: Limits,
+    in_flight: InFlight,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// An answer, fresh or given before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// It was given before to the same request id.
+    pub replayed: bool,
+    /// What changed since.
+    pub corrections: Vec<Correction>,
+}
+
+/// The facts that one judgement rests on, fetched.
+struct Facts {
+    knowledge: Arc<Knowledge>,
+    now: Timestamp,
+    paper: Paper,
+    histories: HashMap<CodeKey, History>,
+    positions: HashMap<String, Position>,
+}
+
+impl Facts {
+    fn grounds(&self) -> Grounds<'_> {
+        Grounds {
+            now: self.now,
+            policy: &self.knowledge.policy,
+            registry: &self.knowledge.registry,
+            paper: self.paper,
+            histories: &self.histories,
+            positions: &self.positions,
+        }
+    }
+}
+
+impl Engine {
+    /// An engine over a store; reads the registry from it.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        policy: Policy,
+        limits: Limits,
+    ) -> Result<Self, EngineError> {
+        let registry = store.load_registry().await?;
+        let knowledge = KnowledgeCell::new(Knowledge::new(Arc::new(registry), Arc::new(policy))?);
+        Ok(Self { store, clock, knowledge, limits, in_flight: InFlight::default() })
+    }
+
+    /// Registry and policy as they are now.
+    pub fn knowledge(&self) -> Arc<Knowledge> {
+        self.knowledge.get()
+    }
+
+    /// The limits that requests must keep.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Fetches what a judgement of these scans needs.
+    async fn gather(
+        &self,
+        knowledge: &Arc<Knowledge>,
+        institution: InstitutionCode,
+        paper: Paper,
+        reading: &Reading,
+        catalog_codes: BTreeSet<String>,
+    ) -> Result<Facts, EngineError> {
+        let keys: Vec<CodeKey> = reading.keys().into_iter().collect();
+        let found = self.store.histories(&keys).await?;
+        let histories = keys.into_iter().zip(found).filter_map(|(key, history)| Some((key, history?))).collect();
+        let pool = knowledge.pool_of(institution);
+        let asked: Vec<(Pool, String)> = catalog_codes.into_iter().map(|code| (pool.clone(), code)).collect();
+        let found = self.store.positions(&asked).await?;
+        let positions = asked.into_iter().map(|(_, code)| code).zip(found).collect();
+        Ok(Facts { knowledge: Arc::clone(knowledge), now: self.clock.now(), paper, histories, positions })
+    }
+
+    /// Hashes document and visit. A request that has neither stands for itself.
+    fn paper(&self, document_no: Option<&str>, visit_no: Option<&str>, request_id: &str) -> Paper {
+        let key = |number: &str| self.store.paper_key(number);
+        let document = match (document_no, visit_no) {
+            (None, None) => Some(key(request_id)),
+            (document, _) => document.map(key),
+        };
+        Paper { document, visit: visit_no.map(key) }
+    }
+
+    /// The answer to a judgement.
+    fn answer(&self, judgement: &Judgement, facts: &Facts, institution: InstitutionCode) -> Answer {
+        let registry = &facts.knowledge.registry;
+        let looked_up = !facts.positions.is_empty();
+        let feed = registry.institution(institution).and_then(|i| registry.feed_of(i));
+        Answer {
+            outcome_id: outcome_id(facts.now),
+            verdict: judgement.verdict,
+            findings: judgement.findings.clone(),
+            policy_version: facts.knowledge.policy.version().to_string(),
+            decided_at: facts.now,
+            ledger_as_of: facts.now,
+            purchases_as_of: looked_up.then(|| feed.unwrap_or(facts.now)),
+            recorded: judgement.recorded,
+            after_the_fact: judgement.after_the_fact,
+            hold_expires_at: judgement.hold_expires_at,
+        }
+    }
+
+    /// Whether the caller may act for an institution.
+    fn authorize(&self, caller: &Caller, institution: InstitutionCode) -> Result<(), EngineError> {
+        let knowledge = self.knowledge.get();
+        let allowed = match caller {
+            Caller::Operator => true,
+            Caller::Bureau(prefix) => institution.division().is_within(prefix),
+            Caller::Institution(_) | Caller::Chain(_) => {
+                caller.may_know(institution, knowledge.registry.institution(institution))
+            }
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(EngineError::Denied(format!("this caller may not act for or ask about {institution}")))
+        }
+    }
+}
+
+/// A name for an outcome: a UUID of version 7, so that names sort by time.
+fn outcome_id(now: Timestamp) -> String {
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)).to_string()
+}
+
+impl Reply {
+    fn first(answer: Answer) -> Self {
+        Self { answer, replayed: false, corrections: Vec::new() }
+    }
+
+    fn again(answer: Answer, outcome: &Outcome) -> Self {
+        Self { answer, replayed: true, corrections: outcome.corrections.clone() }
+    }
+}
+
+/// The key of a request, its id checked.
+fn request_key(institution: InstitutionCode, request_id: &str) -> Result<RequestKey, EngineError> {
+    limits::check_request_id(request_id)?;
+    Ok(RequestKey { institution, request_id: request_id.to_owned() })
+}

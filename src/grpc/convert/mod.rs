@@ -1,0 +1,26 @@
+//! The only place where wire types and domain types meet.
+
+mod names;
+mod registry;
+mod request;
+mod response;
+
+pub(super) use registry::{
+    drug, drug_message, feed, institution, institution_message, no_code, no_code_message, own_scheme,
+    own_scheme_message,
+};
+pub(super) use request::{document, institution_code, movement, optional, purchase, return_document, settlement};
+pub(super) use response::{decision, loaded, timestamp};
+
+use crate::engine::EngineError;
+use rust_decimal::Decimal;
+
+/// Reads an exact decimal; empty = `None`.
+pub(super) fn decimal(field: &str, text: &str) -> Result<Option<Decimal>, EngineError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Decimal::from_str_exact(text.trim())
+        .map(Some)
+        .map_err(|e| EngineError::invalid(field, format!("{text:?} is no exact decimal ({e}); write it like 12.50")))
+}

@@ -1,0 +1,83 @@
+//! Enums of the wire and of the domain, value by value.
+
+use crate::domain::claim::MovementKind;
+use crate::domain::event::{Payment, Scene};
+use crate::domain::purchase::PurchaseSource;
+use crate::domain::verdict::{DuplicateClass, Enforcement, Reason, Role, Verdict};
+use crate::grpc::pb;
+
+/// Maps a domain enum to its wire twin by their common name, checked by a test over all values.
+macro_rules! by_name {
+    ($function:ident, $domain:ty, $wire:ty, $prefix:literal) => {
+        pub(super) fn $function(value: $domain) -> $wire {
+            let name = format!(concat!($prefix, "_{}"), value.name().to_ascii_uppercase());
+            <$wire>::from_str_name(&name).unwrap_or_default()
+        }
+    };
+}
+
+by_name!(class, DuplicateClass, pb::DuplicateClass, "DUPLICATE_CLASS");
+by_name!(role, Role, pb::Role, "ROLE");
+by_name!(enforcement, Enforcement, pb::Enforcement, "ENFORCEMENT");
+by_name!(verdict, Verdict, pb::Verdict, "VERDICT");
+by_name!(reason, Reason, pb::Reason, "REASON");
+
+pub(super) fn scene(value: pb::Scene) -> Option<Scene> {
+    match value {
+        pb::Scene::Unspecified => None,
+        pb::Scene::Outpatient => Some(Scene::Outpatient),
+        pb::Scene::Inpatient => Some(Scene::Inpatient),
+        pb::Scene::Pharmacy => Some(Scene::Pharmacy),
+    }
+}
+
+pub(super) fn payment(value: pb::Payment) -> Option<Payment> {
+    match value {
+        pb::Payment::Unspecified => None,
+        pb::Payment::Insured => Some(Payment::Insured),
+        pb::Payment::SelfPaid => Some(Payment::SelfPaid),
+    }
+}
+
+pub(super) fn source(value: pb::PurchaseSource) -> Option<PurchaseSource> {
+    match value {
+        pb::PurchaseSource::Unspecified => None,
+        pb::PurchaseSource::Platform => Some(PurchaseSource::Platform),
+        pb::PurchaseSource::Filed => Some(PurchaseSource::Filed),
+        pb::PurchaseSource::OpeningStock => Some(PurchaseSource::OpeningStock),
+    }
+}
+
+pub(super) fn movement_kind(value: pb::MovementKind) -> Option<MovementKind> {
+    match value {
+        pb::MovementKind::Unspecified => None,
+        pb::MovementKind::StockCount => Some(MovementKind::StockCount),
+        pb::MovementKind::StockMove => Some(MovementKind::StockMove),
+        pb::MovementKind::StockIn => Some(MovementKind::StockIn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_has_its_twin_on_the_wire() {
+        for value in Reason::ALL {
+            assert_ne!(reason(*value), pb::Reason::Unspecified, "{value}");
+            assert_eq!(reason(*value) as usize, *value as usize + 1, "{value}: order of precedence");
+        }
+        for value in DuplicateClass::ALL {
+            assert_ne!(class(*value), pb::DuplicateClass::Unspecified, "{value}");
+        }
+        for value in Role::ALL {
+            assert_ne!(role(*value), pb::Role::Unspecified, "{value}");
+        }
+        for value in Verdict::ALL {
+            assert_ne!(verdict(*value), pb::Verdict::Unspecified, "{value}");
+        }
+        for value in Enforcement::ALL.iter().filter(|e| **e != Enforcement::Off) {
+            assert_ne!(enforcement(*value), pb::Enforcement::Unspecified, "{value}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `DispensingService`: the gate at the counter.
+
+use super::convert::{decision, document, institution_code, movement, return_document, settlement};
+use super::pb::dispensing_service_server::DispensingService;
+use super::{Door, caller, pb, status};
+use crate::domain::party::Caller;
+use crate::engine::{Engine, EngineError, OutcomeReply, Reply, VoidTarget};
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Dispensing(pub Door);
+
+impl Dispensing {
+    fn shown(&self, reply: &Reply, caller: &Caller) -> Option<pb::Decision> {
+        Some(decision(reply, caller, &self.0.engine.knowledge()))
+    }
+}
+
+#[tonic::async_trait]
+impl DispensingService for Dispensing {
+    async fn check(&self, request: Request<pb::CheckRequest>) -> Result<Response<pb::CheckResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let document = document(request.into_inner().document).map_err(|e| status::of(&e))?;
+        let asking = caller.clone();
+        let reply = self.0.run(|engine| async move { engine.check(&asking, document).await }).await?;
+        Ok(Response::new(pb::CheckResponse { decision: self.shown(&reply, &caller) }))
+    }
+
+    async fn dispense(&self, request: Request<pb::DispenseRequest>) -> Result<Response<pb::DispenseResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let pb::DispenseRequest { request_id, document: wire, hold } = request.into_inner();
+        let document = document(wire).map_err(|e| status::of(&e))?;
+        let asking = caller.clone();
+        let work =
+            |engine: Arc<Engine>| async move { engine.dispense(&asking, &request_id, document, hold).await };
+        let reply = self.0.run(work).await?;
+        Ok(Response::new(pb::DispenseResponse { decision: self.shown(&reply, &caller) }))
+    }
+
+    async fn confirm(&self, request: Request<pb::ConfirmRequest>) -> Result<Response<pb::ConfirmResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let wire = request.into_inner();
+        let code = institution_code("institution_code", &wire.institution_code).map_err(|e| status::of(&e))?;
+        let request_id = wire.request_id.clone();
+        let settled = settlement(wire).map_err(|e| status::of(&e))?;
+        let asking = caller.clone();
+        let work = |engine: Arc<Engine>| async move { engine.confirm(&asking, code, &request_id, settled).await };
+        let reply = self.0.run(work).await?;
+        Ok(Response::new(pb::ConfirmResponse { decision: self.shown(&reply, &caller) }))
+    }
+
+    async fn void(&self, request: Request<pb::VoidRequest>) -> Result<Response<pb::VoidResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let wire = request.into_inner();
+        let code = institution_code("institution_code", &wire.institution_code).map_err(|e| status::of(&e))?;
+        let target = match wire.target {
+            Some(pb::void_request::Target::DispenseRequestId(id)) => VoidTarget::Request(id),
+            Some(pb::void_request::Target::DocumentNo(number)) => VoidTarget::Document(number),
+            None => {
+                let what = "is missing; name a dispense_request_id or a document_no";
+                return Err(status::of(&EngineError::invalid("target", what)));
+            }
+        };
+        let asking = caller.clone();
+        let work = |engine: Arc<Engine>| async move { engine.void(&asking, code, &wire.request_id, target).await };
+        let (reply, freed_codes) = self.0.run(work).await?;
+        Ok(Response::new(pb::VoidResponse { decision: self.shown(&reply, &caller), freed_codes }))
+    }
+
+    async fn r#return(&self, request: Request<pb::ReturnRequest>) -> Result<Response<pb::ReturnResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let pb::ReturnRequest { request_id, document: wire } = request.into_inner();
+        let document = return_document(wire).map_err(|e| status::of(&e))?;
+        let asking = caller.clone();
+        let work = |engine: Arc<Engine>| async move { engine.take_back(&asking, &request_id, document).await };
+        let reply = self.0.run(work).await?;
+        Ok(Response::new(pb::ReturnResponse { decision: self.shown(&reply, &caller) }))
+    }
+
+    async fn get_outcome(
+        &self,
+        request: Request<pb::GetOutcomeRequest>,
+    ) -> Result<Response<pb::GetOutcomeResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let wire = request.into_inner();
+        let code = institution_code("institution_code", &wire.institution_code).map_err(|e| status::of(&e))?;
+        let asking = caller.clone();
+        let work = |engine: Arc<Engine>| async move { engine.outcome(&asking, code, &wire.request_id).await };
+        let (state, reply) = match self.0.run(work).await? {
+            OutcomeReply::Decided(reply) => (pb::OutcomeState::Decided, Some(reply)),
+            OutcomeReply::InDoubt => (pb::OutcomeState::InDoubt, None),
+            OutcomeReply::Never => (pb::OutcomeState::Never, None),
+            OutcomeReply::Voided(reply) => (pb::OutcomeState::Voided, reply),
+        };
+        let decision = reply.and_then(|reply| self.shown(&reply, &caller));
+        Ok(Response::new(pb::GetOutcomeResponse { state: state.into(), decision }))
+    }
+
+    async fn report(
+        &self,
+        request: Request<Streaming<pb::ReportRequest>>,
+    ) -> Result<Response<pb::ReportResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let mut events = request.into_inner();
+        let mut results = Vec::new();
+        let limit = self.0.engine.limits().events_per_report_max;
+        while let Some(event) = events.message().await? {
+            if results.len() >= limit {
+                let what = format!(
+                    "more than {limit} events in one stream (events_per_report_max). The first {limit} are recorded; \
+                     send the others in another stream"
+                );
+                return Err(status::of(&EngineError::invalid("stream", what)));
+            }
+            results.push(self.report_one(&caller, event).await);
+        }
+        Ok(Response::new(pb::ReportResponse { results }))
+    }
+}
+
+impl Dispensing {
+    /// Records one event; a bad one never spoils its neighbours.
+    async fn report_one(&self, caller: &Caller, event: pb::ReportRequest) -> pb::ReportResult {
+        let request_id = event.request_id.clone();
+        let asking = caller.clone();
+        let recorded = self.0.run(|engine| async move { record(&engine, &asking, event).await }).await;
+        let (decision, refusal) = match recorded {
+            Ok(reply) if reply.answer.recorded => (self.shown(&reply, caller), String::new()),
+            Ok(reply) => (self.shown(&reply, caller), "not recorded; see the findings".to_owned()),
+            Err(status) => (None, status.message().to_owned()),
+        };
+        pb::ReportResult { request_id, decision, refusal }
+    }
+}
+
+async fn record(engine: &Engine, caller: &Caller, event: pb::ReportRequest) -> Result<Reply, EngineError> {
+    use pb::report_request::Event;
+    let id = event.request_id;
+    match event.event {
+        Some(Event::Sale(wire)) => engine.report_sale(caller, &id, document(Some(wire))?).await,
+        Some(Event::SaleReturn(wire)) => engine.report_return(caller, &id, return_document(Some(wire))?).await,
+        Some(Event::Movement(wire)) => engine.report_movement(caller, &id, movement(wire)?).await,
+        None => Err(EngineError::invalid("event", "is missing; report a sale, a return or a movement")),
+    }
+}

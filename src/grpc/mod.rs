@@ -1,0 +1,57 @@
+//! Door 1: gRPC. One file per service; [`convert`] is the only place where wire and domain types meet.
+//!
+//! A handler reads its request, hands the work to a task of its own, and awaits the answer: a client that goes
+//! away does not stop a claim half way.
+
+mod caller;
+mod convert;
+mod dispensing;
+mod purchase;
+mod registry;
+mod status;
+
+pub use dispensing::Dispensing;
+pub use purchase::Purchases;
+pub use registry::Registries;
+
+use crate::engine::{Engine, EngineError};
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+
+/// The generated wire types.
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, clippy::nursery)]
+pub mod pb {
+    tonic::include_proto!("tracegate.v1");
+
+    /// The descriptors of all protos, for reflection.
+    pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("tracegate_descriptor");
+}
+
+/// What every service needs.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// Work that must be finished before the gateway stops.
+    pub work: TaskTracker,
+}
+
+impl Door {
+    /// Runs a use case to its end, whether or not the client stays.
+    async fn run<T, F>(&self, work: impl FnOnce(Arc<Engine>) -> F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, EngineError>> + Send + 'static,
+    {
+        let task = self.work.spawn(work(Arc::clone(&self.engine)));
+        match task.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(status::of(&error)),
+            Err(error) => {
+                tracing::error!(%error, "a request ended in a panic");
+                Err(Status::internal("the gateway failed on this request; ask GetOutcome with the same request id"))
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The data directory itself: its lock, its format version, its secret.
+
+use super::OpenError;
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The format this gateway writes and the newest it reads.
+const FORMAT_VERSION: u32 = 1;
+const HEAD_FILE: &str = "tracegate.toml";
+const LOCK_FILE: &str = "lock";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    format_version: u32,
+    directory_id: String,
+    /// Keys the hash of document and visit numbers: whoever can send requests must not be able to find two
+    /// numbers that collide.
+    paper_secret: String,
+}
+
+/// A data directory that is locked by this process.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub path: PathBuf,
+    secret: [u8; 16],
+    /// Released when the directory is dropped, or by the system.
+    _lock: File,
+}
+
+impl Directory {
+    /// Locks the directory and reads its head; makes both where the directory is empty.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Io { path, source }
+        };
+        fs::create_dir_all(path).map_err(io(path))?;
+        let lock_path = path.join(LOCK_FILE);
+        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: lock_path, source }),
+        }
+        let head = match fs::read_to_string(path.join(HEAD_FILE)) {
+            Ok(text) => read_head(path, &text)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_head(path)?,
+            Err(source) => return Err(OpenError::Io { path: path.join(HEAD_FILE), source }),
+        };
+        let secret = u128::from_str_radix(&head.paper_secret, 16)
+            .map_err(|e| damaged(path, format!("{HEAD_FILE}: paper_secret: {e}")))?
+            .to_be_bytes();
+        Ok(Self { path: path.to_owned(), secret, _lock: lock })
+    }
+
+    /// Hashes document and visit numbers.
+    pub fn hasher(&self) -> SipHasher24 {
+        SipHasher24::new_with_key(&self.secret)
+    }
+}
+
+fn damaged(dir: &Path, what: String) -> OpenError {
+    OpenError::Damaged { dir: dir.to_owned(), what }
+}
+
+fn read_head(dir: &Path, text: &str) -> Result<Head, OpenError> {
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    // The version is read by itself: a newer head may have other fields.
+    let version: Version = toml::from_str(text).map_err(|e| damaged(dir, format!("{HEAD_FILE}: {e}")))?;
+    if version.format_version > FORMAT_VERSION {
+        let (found, known) = (version.format_version, FORMAT_VERSION);
+        return Err(OpenError::Newer { dir: dir.to_owned(), found, known });
+    }
+    toml::from_str(text).map_err(|e| damaged(dir, format!("{HEAD_FILE}: {e}")))
+}
+
+/// Writes the head of a new directory; refuses to put one over data that lost its own.
+fn new_head(dir: &Path) -> Result<Head, OpenError> {
+    if dir.join("log").exists() || dir.join("tables").exists() {
+        return Err(damaged(dir, format!("{HEAD_FILE} is missing beside the data")));
+    }
+    let random = |path: &str| -> Result<String, OpenError> {
+        let mut bytes = [0_u8; 16];
+        File::open(path)
+            .and_then(|mut f| f.read_exact(&mut bytes))
+            .map_err(|source| OpenError::Io { path: path.into(), source })?;
+        Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    };
+    let head = Head {
+        format_version: FORMAT_VERSION,
+        directory_id: random("/dev/urandom")?,
+        paper_secret: random("/dev/urandom")?,
+    };
+    let text = toml::to_string(&head).map_err(|e| damaged(dir, e.to_string()))?;
+    write_durably(dir, &text).map_err(|source| OpenError::Io { path: dir.join(HEAD_FILE), source })?;
+    Ok(head)
+}
+
+fn write_durably(dir: &Path, text: &str) -> std::io::Result<()> {
+    let draft = dir.join("tracegate.toml.new");
+    let mut file = File::create(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, dir.join(HEAD_FILE))?;
+    File::open(dir)?.sync_all()
+}

@@ -1,0 +1,176 @@
+//! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
+//! them into log events.
+
+use super::tables::{PositionRow, REGISTRY_VERSION, Tables, decode, get, outcome_key, pool_prefix, unreadable};
+use crate::domain::claim::History;
+use crate::domain::code::CodeKey;
+use crate::domain::outcome::{Outcome, RequestKey};
+use crate::domain::party::{Institution, Pool};
+use crate::domain::purchase::{Position, PurchaseRecord, PurchaseSource};
+use crate::domain::registry::RegistryRow;
+use crate::store::event::RegistryMoment;
+use crate::store::{Change, CommitError, LoadStatus, LogEvent, PositionDelta, StoreError};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use std::collections::HashMap;
+
+/// What the changes of a group leave behind, before they are in the tables.
+#[derive(Default)]
+pub(super) struct Overlay {
+    claims: HashMap<CodeKey, u32>,
+    outcomes: HashMap<RequestKey, u32>,
+    purchases: HashMap<String, PurchaseRecord>,
+    registry: HashMap<String, RegistryRow>,
+    registry_version: Option<u64>,
+}
+
+impl Overlay {
+    /// Takes in a change, or refuses it as a conflict.
+    pub fn resolve_change(&mut self, tables: &Tables, change: Change) -> Result<LogEvent, CommitError> {
+        for claim in &change.claims {
+            let stands = match self.claims.get(&claim.key) {
+                Some(version) => Some(*version),
+                None => get::<History>(&tables.claims, claim.key.as_bytes())?.map(|h| h.version),
+            };
+            if stands != claim.expected {
+                return Err(CommitError::Conflict);
+            }
+        }
+        for outcome in &change.outcomes {
+            let stands = match self.outcomes.get(&outcome.key) {
+                Some(version) => Some(*version),
+                None => get::<Outcome>(&tables.outcomes, &outcome_key(&outcome.key))?.map(|o| o.version),
+            };
+            if stands != outcome.expected {
+                return Err(CommitError::Conflict);
+            }
+        }
+        for claim in &change.claims {
+            self.claims.insert(claim.key.clone(), claim.history.version);
+        }
+        for outcome in &change.outcomes {
+            self.outcomes.insert(outcome.key.clone(), outcome.outcome.version);
+        }
+        let sold = |(pool, code, units)| (pool, code, PositionDelta::Sold(units));
+        Ok(LogEvent {
+            claims: change.claims.into_iter().map(|c| (c.key, c.history)).collect(),
+            outcomes: change.outcomes.into_iter().map(|o| (o.key, o.outcome)).collect(),
+            documents: change.document.into_iter().map(|(key, document)| (key, document.0)).collect(),
+            adds: change.sold.into_iter().map(sold).collect(),
+            awaited: change.awaited,
+            settled: change.settled,
+            ..LogEvent::default()
+        })
+    }
+
+    /// Takes in purchase records.
+    pub fn resolve_purchases(
+        &mut self,
+        tables: &Tables,
+        records: Vec<(PurchaseRecord, Option<String>)>,
+    ) -> Result<(LogEvent, Vec<LoadStatus>), CommitError> {
+        let mut event = LogEvent::default();
+        let mut answers = Vec::with_capacity(records.len());
+        for (record, chain) in records {
+            let identity = record.identity();
+            let known = match self.purchases.get(&identity) {
+                Some(known) => Some(known.clone()),
+                None => get(&tables.purchases, identity.as_bytes())?,
+            };
+            let status = load_status(known.as_ref(), &record);
+            if status != LoadStatus::Unchanged {
+                add_record(&mut event, &record, known.as_ref(), chain);
+                event.purchases.push(record.clone());
+                self.purchases.insert(identity, record);
+            }
+            answers.push(status);
+        }
+        Ok((event, answers))
+    }
+
+    /// Takes in registry rows. An institution that changes its chain takes its positions with it.
+    pub fn resolve_rows(
+        &mut self,
+        tables: &Tables,
+        rows: Vec<RegistryRow>,
+        at: Timestamp,
+    ) -> Result<(LogEvent, Vec<LoadStatus>, u64), CommitError> {
+        let mut event = LogEvent::default();
+        let mut answers = Vec::with_capacity(rows.len());
+        for row in rows {
+            let identity = row.identity();
+            let known: Option<RegistryRow> = match self.registry.get(&identity) {
+                Some(known) => Some(known.clone()),
+                None => get(&tables.registry, identity.as_bytes())?,
+            };
+            let status = load_status(known.as_ref(), &row);
+            answers.push(status);
+            if status == LoadStatus::Unchanged {
+                continue;
+            }
+            if let (RegistryRow::Institution(new), Some(RegistryRow::Institution(old))) = (&row, &known)
+                && new.chain_group != old.chain_group
+            {
+                regroup(tables, &mut event, old, new)?;
+            }
+            self.registry.insert(identity, row.clone());
+            event.registry.push(row);
+        }
+        let stands = match self.registry_version {
+            Some(version) => version,
+            None => get::<(u64, RegistryMoment)>(&tables.meta, REGISTRY_VERSION)?.map_or(0, |(version, _)| version),
+        };
+        let version = if event.registry.is_empty() { stands } else { stands + 1 };
+        if version != stands {
+            event.registry_version = Some((version, RegistryMoment(at)));
+            self.registry_version = Some(version);
+        }
+        Ok((event, answers, version))
+    }
+}
+
+fn load_status<T: PartialEq>(known: Option<&T>, new: &T) -> LoadStatus {
+    match known {
+        None => LoadStatus::Added,
+        Some(known) if known == new => LoadStatus::Unchanged,
+        Some(_) => LoadStatus::Replaced,
+    }
+}
+
+fn add_record(event: &mut LogEvent, record: &PurchaseRecord, replaced: Option<&PurchaseRecord>, chain: Option<String>) {
+    let before = replaced.map_or(Decimal::ZERO, |r| r.quantity);
+    let delta = PositionDelta::Bought(record.source, record.quantity - before, i32::from(replaced.is_none()));
+    let code = record.catalog_code.clone();
+    event.adds.push((Pool::Institution(record.institution), code.clone(), delta.clone()));
+    if let Some(group) = chain {
+        event.adds.push((Pool::Chain(group), code, delta));
+    }
+}
+
+/// Moves what an institution bought and sold from its old chain to its new one.
+fn regroup(tables: &Tables, event: &mut LogEvent, old: &Institution, new: &Institution) -> Result<(), StoreError> {
+    let prefix = pool_prefix(&Pool::Institution(new.code));
+    for guard in tables.positions.prefix(&prefix) {
+        let (key, value) = guard.into_inner().map_err(unreadable)?;
+        let code = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+        let PositionRow { position, .. } = decode(&value)?;
+        for (group, sign) in [(&old.chain_group, -1), (&new.chain_group, 1)] {
+            let Some(group) = group else { continue };
+            for delta in deltas_of(&position, sign) {
+                event.adds.push((Pool::Chain(group.clone()), code.clone(), delta));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn deltas_of(position: &Position, sign: i32) -> Vec<PositionDelta> {
+    let factor = Decimal::from(sign);
+    let [platform, filed, opening] = position.records.map(|n| i32::try_from(n).unwrap_or(i32::MAX) * sign);
+    vec![
+        PositionDelta::Sold(position.sold * factor),
+        PositionDelta::Bought(PurchaseSource::Platform, position.platform * factor, platform),
+        PositionDelta::Bought(PurchaseSource::Filed, position.filed * factor, filed),
+        PositionDelta::Bought(PurchaseSource::OpeningStock, position.opening * factor, opening),
+    ]
+}

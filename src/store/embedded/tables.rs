@@ -1,0 +1,142 @@
+//! The tables, derived from the log: their names, keys and encodings.
+
+use super::OpenError;
+use crate::domain::claim::PaperKey;
+use crate::domain::outcome::RequestKey;
+use crate::domain::party::{InstitutionCode, Pool};
+use crate::domain::purchase::Position;
+use crate::store::{AwaitedKey, StoreError};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Between the parts of a key; no part may hold it.
+const SEPARATOR: u8 = 0x1f;
+const WATERMARK: &[u8] = b"watermark";
+pub(super) const REGISTRY_VERSION: &[u8] = b"registry_version";
+
+/// All tables of a data directory; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Tables {
+    pub db: Database,
+    /// Code → history.
+    pub claims: Keyspace,
+    /// Request → outcome.
+    pub outcomes: Keyspace,
+    /// Institution, document, request id → nothing.
+    pub documents: Keyspace,
+    /// Purchase identity → record.
+    pub purchases: Keyspace,
+    /// Pool, catalogue code → position.
+    pub positions: Keyspace,
+    /// Pool, catalogue code, request, line → question.
+    pub awaited: Keyspace,
+    /// Row identity → row.
+    pub registry: Keyspace,
+    /// The watermark and the registry's version.
+    pub meta: Keyspace,
+}
+
+/// A position with the place in the log up to which it is added up; what lies before adds nothing again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct PositionRow {
+    pub applied: u64,
+    pub position: Position,
+}
+
+impl Tables {
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
+        let wrong = |e: fjall::Error| OpenError::Tables { dir: dir.to_owned(), what: e.to_string() };
+        let db = Database::builder(dir).cache_size(cache_bytes).open().map_err(wrong)?;
+        let table = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(wrong);
+        Ok(Self {
+            claims: table("claims")?,
+            outcomes: table("outcomes")?,
+            documents: table("documents")?,
+            purchases: table("purchases")?,
+            positions: table("positions")?,
+            awaited: table("awaited")?,
+            registry: table("registry")?,
+            meta: table("meta")?,
+            db,
+        })
+    }
+
+    /// The position in the log up to which the tables have seen everything.
+    pub fn watermark(&self) -> Result<u64, StoreError> {
+        Ok(get(&self.meta, WATERMARK)?.unwrap_or(0))
+    }
+
+    pub fn put_watermark(&self, batch: &mut fjall::OwnedWriteBatch, end: u64) -> Result<(), StoreError> {
+        batch.insert(&self.meta, WATERMARK, encode(&end)?);
+        Ok(())
+    }
+}
+
+/// Reads and decodes one row.
+pub(super) fn get<T: DeserializeOwned>(table: &Keyspace, key: &[u8]) -> Result<Option<T>, StoreError> {
+    let bytes = table.get(key).map_err(unreadable)?;
+    bytes.map(|bytes| decode(&bytes)).transpose()
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    postcard::to_stdvec(value).map_err(|e| StoreError::Unreadable(format!("a row cannot be written: {e}")))
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    postcard::from_bytes(bytes).map_err(|e| StoreError::Unreadable(format!("a row cannot be read: {e}")))
+}
+
+pub(super) fn unreadable(error: fjall::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+pub(super) fn outcome_key(key: &RequestKey) -> Vec<u8> {
+    let mut bytes = key.institution.packed().to_be_bytes().to_vec();
+    bytes.extend_from_slice(key.request_id.as_bytes());
+    bytes
+}
+
+pub(super) fn document_prefix(institution: InstitutionCode, document: PaperKey) -> Vec<u8> {
+    let mut bytes = institution.packed().to_be_bytes().to_vec();
+    bytes.extend_from_slice(&document.0.to_be_bytes());
+    bytes
+}
+
+pub(super) fn document_key(key: &RequestKey, document: PaperKey) -> Vec<u8> {
+    let mut bytes = document_prefix(key.institution, document);
+    bytes.extend_from_slice(key.request_id.as_bytes());
+    bytes
+}
+
+/// All positions of a pool begin with this.
+pub(super) fn pool_prefix(pool: &Pool) -> Vec<u8> {
+    let mut bytes = match pool {
+        Pool::Institution(code) => format!("i{code}"),
+        Pool::Chain(group) => format!("c{group}"),
+    }
+    .into_bytes();
+    bytes.push(SEPARATOR);
+    bytes
+}
+
+pub(super) fn position_key(pool: &Pool, catalog_code: &str) -> Vec<u8> {
+    let mut bytes = pool_prefix(pool);
+    bytes.extend_from_slice(catalog_code.as_bytes());
+    bytes
+}
+
+/// All questions of a pool and catalogue code begin with this.
+pub(super) fn awaited_prefix(pool: &Pool, catalog_code: &str) -> Vec<u8> {
+    let mut bytes = position_key(pool, catalog_code);
+    bytes.push(SEPARATOR);
+    bytes
+}
+
+pub(super) fn awaited_key(key: &AwaitedKey) -> Vec<u8> {
+    let mut bytes = awaited_prefix(&key.pool, &key.catalog_code);
+    bytes.extend_from_slice(&outcome_key(&key.request));
+    bytes.extend_from_slice(&key.line.to_be_bytes());
+    bytes
+}

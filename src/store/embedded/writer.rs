@@ -1,0 +1,218 @@
+//! The writer thread: collects, checks, writes one group, syncs once, applies, answers everybody.
+
+use super::directory::Directory;
+use super::resolve::Overlay;
+use super::tables::Tables;
+use super::EmbeddedOptions;
+use crate::domain::purchase::PurchaseRecord;
+use crate::domain::registry::RegistryRow;
+use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
+use crate::store::{Change, CommitError, LoadStatus, LogEvent, StoreError, StoreState};
+use fjall::PersistMode;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A group takes no further change once it holds this many bytes.
+const GROUP_BYTES_MAX: u64 = FRAME_BYTES_MAX / 4;
+
+/// What waits for the writer.
+pub(super) enum Job {
+    Commit(Change, oneshot::Sender<Result<(), CommitError>>),
+    Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
+    Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
+}
+
+/// An answer that is sent once its group is durable and applied, or has failed.
+type Answer = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
+
+pub(super) struct Writer {
+    directory: Directory,
+    tables: Tables,
+    log: EventLog,
+    options: EmbeddedOptions,
+    state: watch::Sender<StoreState>,
+}
+
+/// What was collected for one sync.
+#[derive(Default)]
+struct Group {
+    overlay: Overlay,
+    events: Vec<LogEvent>,
+    payloads: Vec<Vec<u8>>,
+    bytes: u64,
+    answers: Vec<Answer>,
+    /// Refused already, but told only after the group: whoever reads again must see what stood in the way.
+    refused: Vec<(Answer, CommitError)>,
+}
+
+impl Writer {
+    pub fn new(
+        directory: Directory,
+        tables: Tables,
+        log: EventLog,
+        options: EmbeddedOptions,
+        state: watch::Sender<StoreState>,
+    ) -> Self {
+        Self { directory, tables, log, options, state }
+    }
+
+    /// Works until every sender is gone, then closes the tables.
+    pub fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        let mut held_over = None;
+        while let Some(first) = held_over.take().or_else(|| waiting.blocking_recv()) {
+            if let Some(refusal) = self.refusal() {
+                answer_of(first)(Err(refusal.into()));
+                continue;
+            }
+            let (group, next) = self.collect(first, &mut waiting);
+            held_over = next;
+            self.finish(group);
+        }
+        if let Err(error) = self.tables.db.persist(PersistMode::SyncAll) {
+            tracing::warn!(%error, "the tables were not synced at close; they catch up from the log at start");
+        }
+    }
+
+    /// The changes that wait, up to the limits of a group. Registry rows make a group of their own: they read
+    /// positions, and must see what was added before them.
+    fn collect(&self, first: Job, waiting: &mut mpsc::Receiver<Job>) -> (Group, Option<Job>) {
+        let mut group = Group::default();
+        let alone = matches!(first, Job::Rows(..));
+        self.take(&mut group, first);
+        while !alone && group.has_room(&self.options) {
+            match waiting.try_recv() {
+                Ok(rows @ Job::Rows(..)) => return (group, Some(rows)),
+                Ok(job) => self.take(&mut group, job),
+                Err(_) => break,
+            }
+        }
+        (group, None)
+    }
+
+    /// Why nothing can be accepted right now; tells everybody when that changes.
+    fn refusal(&mut self) -> Option<StoreError> {
+        if let StoreState::Stopped(why) = &*self.state.borrow() {
+            return Some(StoreError::Stopped(why.clone()));
+        }
+        let least = self.options.disk_free_bytes_min;
+        match free_bytes(&self.directory.path) {
+            Ok(free) if free < least => {
+                let why = format!("{free} bytes are free, {least} are needed; free space in {}", self.directory.path.display());
+                self.say(StoreState::Full(why.clone()));
+                return Some(StoreError::Full(why));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "free disk space cannot be told"),
+        }
+        self.say(StoreState::Ready);
+        None
+    }
+
+    fn say(&self, state: StoreState) {
+        let changed = *self.state.borrow() != state;
+        if changed {
+            match &state {
+                StoreState::Ready => tracing::info!("the store takes changes again"),
+                StoreState::Full(why) => tracing::error!(%why, "the store takes no changes"),
+                StoreState::Stopped(why) => tracing::error!(%why, "the store has stopped; restart the gateway"),
+            }
+            self.state.send_replace(state);
+        }
+    }
+
+    /// Checks a job and puts it into the group.
+    fn take(&self, group: &mut Group, job: Job) {
+        match job {
+            Job::Commit(change, reply) => {
+                let answer = Box::new(|result| send(reply, result));
+                let resolved = group.overlay.resolve_change(&self.tables, change);
+                group.add(resolved, answer);
+            }
+            Job::Purchases(records, reply) => {
+                match group.overlay.resolve_purchases(&self.tables, records) {
+                    Ok((event, answers)) => {
+                        group.add(Ok(event), Box::new(|result| send(reply, result.map(|()| answers))));
+                    }
+                    Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| Vec::new())))),
+                }
+            }
+            Job::Rows(rows, at, reply) => match group.overlay.resolve_rows(&self.tables, rows, at) {
+                Ok((event, answers, version)) => {
+                    group.add(Ok(event), Box::new(move |result| send(reply, result.map(|()| (answers, version)))));
+                }
+                Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0))))),
+            },
+        }
+    }
+
+    /// Makes the group durable, applies it, answers everybody.
+    fn finish(&mut self, group: Group) {
+        let result = if group.events.is_empty() { Ok(()) } else { self.write(group.events, &group.payloads) };
+        for answer in group.answers {
+            answer(result.clone());
+        }
+        for (answer, refusal) in group.refused {
+            answer(Err(refusal));
+        }
+    }
+
+    fn write(&mut self, events: Vec<LogEvent>, payloads: &[Vec<u8>]) -> Result<(), CommitError> {
+        let receipt = self.log.append_group(payloads).map_err(|error| self.refused_by_log(&error))?;
+        let events: Vec<_> = receipt.positions.iter().copied().zip(events).collect();
+        self.tables.apply(&events, receipt.end).map_err(|error| {
+            // It is durable, but cannot be seen: whatever is decided from here on could be wrong.
+            let why = format!("the tables: {error}");
+            self.say(StoreState::Stopped(why.clone()));
+            CommitError::Unknown(why)
+        })
+    }
+
+    fn refused_by_log(&self, error: &LogError) -> CommitError {
+        let why = error.to_string();
+        if error.poisons() {
+            self.say(StoreState::Stopped(why.clone()));
+            return CommitError::Unknown(why);
+        }
+        if error.retryable() {
+            self.say(StoreState::Full(why.clone()));
+            return StoreError::Full(why).into();
+        }
+        StoreError::Unreadable(why).into()
+    }
+}
+
+impl Group {
+    fn has_room(&self, options: &EmbeddedOptions) -> bool {
+        self.events.len() < options.group_changes_max && self.bytes < GROUP_BYTES_MAX
+    }
+
+    fn add(&mut self, resolved: Result<LogEvent, CommitError>, answer: Answer) {
+        let encoded = resolved.and_then(|event| match event.encode() {
+            Ok(bytes) => Ok((event, bytes)),
+            Err(error) => Err(StoreError::Unreadable(error.to_string()).into()),
+        });
+        match encoded {
+            Ok((event, _)) if event == LogEvent::default() => self.answers.push(answer),
+            Ok((event, bytes)) => {
+                self.bytes += bytes.len() as u64;
+                self.events.push(event);
+                self.payloads.push(bytes);
+                self.answers.push(answer);
+            }
+            Err(refusal) => self.refused.push((answer, refusal)),
+        }
+    }
+}
+
+/// Nobody waits any more where the receiver is gone; the change stands all the same.
+fn send<T>(reply: oneshot::Sender<T>, result: T) {
+    drop(reply.send(result));
+}
+
+fn answer_of(job: Job) -> Answer {
+    match job {
+        Job::Commit(_, reply) => Box::new(|result| send(reply, result)),
+        Job::Purchases(_, reply) => Box::new(|result| send(reply, result.map(|()| Vec::new()))),
+        Job::Rows(_, _, reply) => Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0)))),
+    }
+}

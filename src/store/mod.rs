@@ -1,0 +1,184 @@
+//! Where facts are kept. Stores are dumb: they read, put where nothing stands, compare and swap, add, scan.
+//! The rules live in [`crate::domain`]; a store must not know them.
+//!
+//! [`log`] is the durable event log under every store; [`embedded`] keeps its tables beside it in one data
+//! directory. What a store cannot tell for certain is [`CommitError::Unknown`], never "duplicate", never "free".
+
+pub mod embedded;
+mod event;
+pub mod log;
+
+pub use event::{AwaitedKey, LogEvent, PositionDelta};
+
+use crate::domain::claim::{History, PaperKey};
+use crate::domain::code::CodeKey;
+use crate::domain::judge::ClaimChange;
+use crate::domain::outcome::{Outcome, RequestKey};
+use crate::domain::party::{InstitutionCode, Pool};
+use crate::domain::purchase::{Position, PurchaseRecord};
+use crate::domain::registry::{Registry, RegistryRow};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use std::pin::Pin;
+
+/// An answer that a store may have to wait for.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a store could not answer a read, or did not take a change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is (nearly) full; nothing was accepted.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// A sync or a table write failed; nothing is accepted until the gateway is started again.
+    #[error("the store has stopped after a failed write and needs a restart: {0}")]
+    Stopped(String),
+    /// A table could not be read.
+    #[error("the store cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Stopped(_) | Self::Unreadable(_) => false,
+        }
+    }
+}
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Something it rests on has changed since it was read: read again, judge again.
+    #[error("what the change rests on has changed")]
+    Conflict,
+    /// Refused for certain; nothing of it was kept.
+    #[error(transparent)]
+    Refused(#[from] StoreError),
+    /// Written or not, nobody knows until the store is open again: ask for the outcome.
+    #[error("in doubt: {0}")]
+    Unknown(String),
+}
+
+/// A change of one outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeChange {
+    /// Which request.
+    pub key: RequestKey,
+    /// The version that was read; `None` = put only where nothing stands.
+    pub expected: Option<u32>,
+    /// The outcome as it shall be.
+    pub outcome: Outcome,
+}
+
+/// Everything that one decision changes: all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    /// Histories of codes.
+    pub claims: Vec<ClaimChange>,
+    /// Outcomes of requests.
+    pub outcomes: Vec<OutcomeChange>,
+    /// The document (hashed) of the request, so that it can be found by its number.
+    pub document: Option<(RequestKey, PaperKey)>,
+    /// Units by which sold balances grow, by pool and catalogue code.
+    pub sold: Vec<(Pool, String, Decimal)>,
+    /// Purchase questions that wait for data.
+    pub awaited: Vec<AwaitedKey>,
+    /// Purchase questions that are answered.
+    pub settled: Vec<AwaitedKey>,
+}
+
+/// What happened to a loaded row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadStatus {
+    /// New.
+    Added,
+    /// Known with the same content.
+    Unchanged,
+    /// Known with other content, which was replaced.
+    Replaced,
+}
+
+/// Whether a store takes changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreState {
+    /// Yes.
+    Ready,
+    /// Not now, and why; it recovers by itself.
+    Full(String),
+    /// Not until a restart, and why.
+    Stopped(String),
+}
+
+/// Claims and outcomes: who sold which code, and what was answered.
+pub trait ClaimLedger: Send + Sync {
+    /// The histories of codes, in the order of the keys; `None` = nothing recorded.
+    fn histories<'a>(&'a self, keys: &'a [CodeKey]) -> Answering<'a, Result<Vec<Option<History>>, StoreError>>;
+
+    /// What became of a request; `None` = nothing recorded.
+    fn outcome<'a>(&'a self, key: &'a RequestKey) -> Answering<'a, Result<Option<Outcome>, StoreError>>;
+
+    /// The request ids that dispensed a document, at most `limit`.
+    fn requests_of<'a>(
+        &'a self,
+        institution: InstitutionCode,
+        document: PaperKey,
+        limit: usize,
+    ) -> Answering<'a, Result<Vec<String>, StoreError>>;
+
+    /// Makes a change, or nothing of it. `Ok` = durable.
+    fn commit(&self, change: Change) -> Answering<'_, Result<(), CommitError>>;
+
+    /// Histories in order of their keys, from behind `after` on, at most `limit`.
+    fn scan<'a>(
+        &'a self,
+        after: Option<&'a CodeKey>,
+        limit: usize,
+    ) -> Answering<'a, Result<Vec<(CodeKey, History)>, StoreError>>;
+
+    /// Hashes a document or visit number with the deployment's secret.
+    fn paper_key(&self, number: &str) -> PaperKey;
+}
+
+/// Purchases, balances, and questions that wait for purchase data.
+pub trait PurchaseBook: Send + Sync {
+    /// Positions, in the order asked.
+    fn positions<'a>(&'a self, asked: &'a [(Pool, String)]) -> Answering<'a, Result<Vec<Position>, StoreError>>;
+
+    /// Adds records; each names the chain whose pool it counts for, if any.
+    fn add_purchases(
+        &self,
+        records: Vec<(PurchaseRecord, Option<String>)>,
+    ) -> Answering<'_, Result<Vec<LoadStatus>, CommitError>>;
+
+    /// Waiting questions of a pool and catalogue code, or of everybody; at most `limit`.
+    fn awaited<'a>(
+        &'a self,
+        of: Option<(&'a Pool, &'a str)>,
+        limit: usize,
+    ) -> Answering<'a, Result<Vec<AwaitedKey>, StoreError>>;
+}
+
+/// The registry's rows.
+pub trait RegistryStore: Send + Sync {
+    /// Everything that is loaded.
+    fn load_registry(&self) -> Answering<'_, Result<Registry, StoreError>>;
+
+    /// Adds or replaces rows; gives what happened to each and the version after it.
+    fn put_rows(
+        &self,
+        rows: Vec<RegistryRow>,
+        at: Timestamp,
+    ) -> Answering<'_, Result<(Vec<LoadStatus>, u64), CommitError>>;
+}
+
+/// A whole store.
+pub trait Store: ClaimLedger + PurchaseBook + RegistryStore {
+    /// Whether it takes changes; a receiver that is told of every change of state.
+    fn state(&self) -> tokio::sync::watch::Receiver<StoreState>;
+
+    /// Stops taking changes, finishes what was accepted and closes.
+    fn close(&self) -> Answering<'_, ()>;
+}
