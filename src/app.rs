@@ -26,7 +26,9 @@ use tonic_health::server::HealthReporter;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}. Is another tracegate running? Choose another with --listen")]
+    #[error(
+        "cannot listen on {address}: {source}. Is another tracegate running? Choose another with --listen"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -70,7 +72,10 @@ impl std::fmt::Debug for dyn Store {
 impl Gateway {
     /// Binds, opens the store, and serves.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let listening = |source| StartError::Listen { address: config.grpc.listen, source };
+        let listening = |source| StartError::Listen {
+            address: config.grpc.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.grpc.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let policy = load_policy(&config.policy_files)?;
@@ -79,10 +84,20 @@ impl Gateway {
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
         let stop = CancellationToken::new();
-        let door = Door { engine, work: work.clone() };
+        let door = Door {
+            engine,
+            work: work.clone(),
+        };
         let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
-        Ok(Self { address, store, work, stop, server, drain_max: config.drain_max })
+        Ok(Self {
+            address,
+            store,
+            work,
+            stop,
+            server,
+            drain_max: config.drain_max,
+        })
     }
 
     /// Where it listens.
@@ -135,7 +150,9 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
+    reporter
+        .set_serving::<DispensingServiceServer<Dispensing>>()
+        .await;
     tokio::spawn(report_health(reporter, store, stop.clone()));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
@@ -159,7 +176,9 @@ async fn serve(
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await })))
+    Ok(tokio::spawn(
+        router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }),
+    ))
 }
 
 /// Says "not serving" while the store takes no changes, and at shutdown.
@@ -168,9 +187,13 @@ async fn report_health(reporter: HealthReporter, store: Arc<dyn Store>, stop: Ca
     loop {
         let ready = matches!(&*state.borrow_and_update(), StoreState::Ready);
         if ready {
-            reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
+            reporter
+                .set_serving::<DispensingServiceServer<Dispensing>>()
+                .await;
         } else {
-            reporter.set_not_serving::<DispensingServiceServer<Dispensing>>().await;
+            reporter
+                .set_not_serving::<DispensingServiceServer<Dispensing>>()
+                .await;
         }
         tokio::select! {
             changed = state.changed() => if changed.is_err() { return },

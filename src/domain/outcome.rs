@@ -161,13 +161,21 @@ impl Outcome {
 
     /// A request with its answer.
     pub fn decided(body: RequestBody, answer: Answer, sold: Vec<(String, Decimal)>) -> Self {
-        Self { body: Some(body), answer: Some(answer), sold, ..Self::closed(OutcomeState::Decided) }
+        Self {
+            body: Some(body),
+            answer: Some(answer),
+            sold,
+            ..Self::closed(OutcomeState::Decided)
+        }
     }
 
     /// The same outcome, one version later.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { version: self.version.saturating_add(1), ..self.clone() }
+        Self {
+            version: self.version.saturating_add(1),
+            ..self.clone()
+        }
     }
 
     /// The dispensed document and whether it was a hold, where this outcome is one.

@@ -77,7 +77,11 @@ impl Registry {
                 entries.push(entry);
             }
             RegistryRow::OwnScheme(scheme) => {
-                match self.schemes.iter_mut().find(|s| s.issuer == scheme.issuer && s.pattern == scheme.pattern) {
+                match self
+                    .schemes
+                    .iter_mut()
+                    .find(|s| s.issuer == scheme.issuer && s.pattern == scheme.pattern)
+                {
                     Some(known) => *known = scheme,
                     None => self.schemes.push(scheme),
                 }
@@ -94,7 +98,10 @@ impl Registry {
         {
             rows.retain(|d| d.code_prefix != old.code_prefix);
         }
-        self.drugs_by_catalog.entry(drug.catalog_code.clone()).or_default().push(drug);
+        self.drugs_by_catalog
+            .entry(drug.catalog_code.clone())
+            .or_default()
+            .push(drug);
     }
 
     /// The institution with that code.
@@ -115,7 +122,10 @@ impl Registry {
     /// The row that speaks for a catalogue code as a product: its small pack, else its carton.
     pub fn product(&self, catalog_code: &str) -> Option<&Drug> {
         let rows = self.drugs_of(catalog_code);
-        rows.iter().find(|d| d.pack_level == PackLevel::Small).or(rows.first()).map(Arc::as_ref)
+        rows.iter()
+            .find(|d| d.pack_level == PackLevel::Small)
+            .or(rows.first())
+            .map(Arc::as_ref)
     }
 
     /// Smallest priced units in a small pack, where all packs of the catalogue code agree.

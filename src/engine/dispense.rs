@@ -16,9 +16,16 @@ impl Engine {
     pub async fn check(&self, caller: &Caller, document: Document) -> Result<Reply, EngineError> {
         self.authorize(caller, document.institution)?;
         self.limits.check_document(&document)?;
-        let body = Recorded::Dispense { document, hold: false };
+        let body = Recorded::Dispense {
+            document,
+            hold: false,
+        };
         let (answer, ..) = self.judge(&body, "").await?;
-        Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
+        Ok(Reply::first(Answer {
+            outcome_id: String::new(),
+            recorded: false,
+            ..answer
+        }))
     }
 
     /// The gate: judges a document and claims its codes, as a sale or as a hold.
@@ -30,7 +37,13 @@ impl Engine {
         hold: bool,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::Dispense { document, hold }).await
+        self.decide(
+            caller,
+            request_id,
+            document.institution,
+            Recorded::Dispense { document, hold },
+        )
+        .await
     }
 
     /// Takes goods back.
@@ -41,7 +54,16 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: false }).await
+        self.decide(
+            caller,
+            request_id,
+            document.institution,
+            Recorded::Return {
+                document,
+                reported: false,
+            },
+        )
+        .await
     }
 
     /// Records a sale that already happened, with findings.
@@ -52,7 +74,13 @@ impl Engine {
         document: Document,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::ReportedSale(document)).await
+        self.decide(
+            caller,
+            request_id,
+            document.institution,
+            Recorded::ReportedSale(document),
+        )
+        .await
     }
 
     /// Records a return that already happened.
@@ -63,7 +91,16 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: true }).await
+        self.decide(
+            caller,
+            request_id,
+            document.institution,
+            Recorded::Return {
+                document,
+                reported: true,
+            },
+        )
+        .await
     }
 
     /// Records a movement inside.
@@ -74,7 +111,13 @@ impl Engine {
         movement: Movement,
     ) -> Result<Reply, EngineError> {
         self.limits.check_scans("movement.codes", &movement.scanned)?;
-        self.decide(caller, request_id, movement.institution, Recorded::Movement(movement)).await
+        self.decide(
+            caller,
+            request_id,
+            movement.institution,
+            Recorded::Movement(movement),
+        )
+        .await
     }
 
     /// Answers a request the first time, and every time after the same way.
@@ -107,15 +150,28 @@ impl Engine {
     }
 
     /// Gathers the facts of a request and judges them.
-    async fn judge(&self, body: &Recorded, request_id: &str) -> Result<(Answer, Judgement, Facts), EngineError> {
+    async fn judge(
+        &self,
+        body: &Recorded,
+        request_id: &str,
+    ) -> Result<(Answer, Judgement, Facts), EngineError> {
         let knowledge = self.knowledge.get();
         let request = Request::of(body, &knowledge);
         let paper = self.paper(request.document_no, request.visit_no, request_id);
-        let facts =
-            self.gather(&knowledge, request.institution, paper, &request.reading, request.catalog_codes).await?;
+        let facts = self
+            .gather(
+                &knowledge,
+                request.institution,
+                paper,
+                &request.reading,
+                request.catalog_codes,
+            )
+            .await?;
         let judgement = judge_body(body, &request.reading, &facts);
         if facts.histories.values().any(|h| h.is_full()) && !judgement.claims.is_empty() {
-            return Err(EngineError::Precondition("a code of this document has too many events on record".to_owned()));
+            return Err(EngineError::Precondition(
+                "a code of this document has too many events on record".to_owned(),
+            ));
         }
         let answer = self.answer(&judgement, &facts, request.institution);
         Ok((answer, judgement, facts))
@@ -165,10 +221,20 @@ impl<'a> Request<'a> {
 
 fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {
     let grounds = facts.grounds();
-    let sale = |document, mode| judge_sale(SaleFacts { grounds, document, reading, mode });
+    let sale = |document, mode| {
+        judge_sale(SaleFacts {
+            grounds,
+            document,
+            reading,
+            mode,
+        })
+    };
     match body {
         Recorded::Dispense { document, hold: true } => sale(document, Mode::Hold),
-        Recorded::Dispense { document, hold: false } => sale(document, Mode::Sale),
+        Recorded::Dispense {
+            document,
+            hold: false,
+        } => sale(document, Mode::Sale),
         Recorded::ReportedSale(document) => sale(document, Mode::Report),
         Recorded::Return { document, reported } => judge_return(grounds, document, reading, *reported),
         Recorded::Movement(movement) => judge_movement(grounds, movement, reading),
@@ -176,7 +242,13 @@ fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {
 }
 
 /// Everything that an answer changes.
-fn change_of(key: &RequestKey, body: &Recorded, answer: &Answer, judgement: Judgement, facts: &Facts) -> Change {
+fn change_of(
+    key: &RequestKey,
+    body: &Recorded,
+    answer: &Answer,
+    judgement: Judgement,
+    facts: &Facts,
+) -> Change {
     let pool = facts.knowledge.pool_of(key.institution);
     let is_hold = judgement.hold_expires_at.is_some();
     let awaited = judgement.awaited.into_iter().map(|question| AwaitedKey {
@@ -185,12 +257,28 @@ fn change_of(key: &RequestKey, body: &Recorded, answer: &Answer, judgement: Judg
         request: key.clone(),
         line: question.line,
     });
-    let outcome = Outcome::decided(RequestBody::Recorded(body.clone()), answer.clone(), judgement.sold.clone());
+    let outcome = Outcome::decided(
+        RequestBody::Recorded(body.clone()),
+        answer.clone(),
+        judgement.sold.clone(),
+    );
     Change {
         claims: judgement.claims,
-        outcomes: vec![OutcomeChange { key: key.clone(), expected: None, outcome }],
-        document: facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document)),
-        sold: if is_hold { Vec::new() } else { sold_by(key.institution, &facts.knowledge, &judgement.sold, Decimal::ONE) },
+        outcomes: vec![OutcomeChange {
+            key: key.clone(),
+            expected: None,
+            outcome,
+        }],
+        document: facts
+            .paper
+            .document
+            .filter(|_| answer.recorded)
+            .map(|document| (key.clone(), document)),
+        sold: if is_hold {
+            Vec::new()
+        } else {
+            sold_by(key.institution, &facts.knowledge, &judgement.sold, Decimal::ONE)
+        },
         awaited: awaited.collect(),
         settled: Vec::new(),
     }
@@ -204,10 +292,15 @@ pub(super) fn sold_by(
     factor: Decimal,
 ) -> Vec<(Pool, String, Decimal)> {
     let own = Pool::Institution(institution);
-    let pooled = knowledge.registry.institution(institution).map(Institution::pool).filter(|pool| *pool != own);
+    let pooled = knowledge
+        .registry
+        .institution(institution)
+        .map(Institution::pool)
+        .filter(|pool| *pool != own);
     let pools = [Some(own), pooled];
     let rows = pools.iter().flatten().flat_map(|pool| {
-        sold.iter().map(|(code, units)| (pool.clone(), code.clone(), *units * factor))
+        sold.iter()
+            .map(|(code, units)| (pool.clone(), code.clone(), *units * factor))
     });
     rows.collect()
 }
@@ -215,21 +308,39 @@ pub(super) fn sold_by(
 /// The first answer once more, or why there is none.
 pub(super) fn repeat(key: &RequestKey, outcome: &Outcome, body: &RequestBody) -> Result<Reply, EngineError> {
     let closed = |state, advice| {
-        Err(EngineError::Closed { request_id: key.request_id.clone(), state, advice })
+        Err(EngineError::Closed {
+            request_id: key.request_id.clone(),
+            state,
+            advice,
+        })
     };
     match outcome.state {
-        OutcomeState::Voided => return closed("VOIDED", "the document was cancelled; only a new request id sells again"),
+        OutcomeState::Voided => {
+            return closed(
+                "VOIDED",
+                "the document was cancelled; only a new request id sells again",
+            );
+        }
         OutcomeState::Never => {
-            return closed("NEVER", "it was declared as never arrived; send the document with a new request id");
+            return closed(
+                "NEVER",
+                "it was declared as never arrived; send the document with a new request id",
+            );
         }
         OutcomeState::Decided => {}
     }
     if let Some(difference) = outcome.body.as_ref().and_then(|known| difference(known, body)) {
-        return Err(EngineError::DifferentBody { request_id: key.request_id.clone(), difference });
+        return Err(EngineError::DifferentBody {
+            request_id: key.request_id.clone(),
+            difference,
+        });
     }
     match &outcome.answer {
         Some(answer) => Ok(Reply::again(answer.clone(), outcome)),
-        None => closed("VOIDED", "it was cancelled before it arrived; only a new request id sells again"),
+        None => closed(
+            "VOIDED",
+            "it was cancelled before it arrived; only a new request id sells again",
+        ),
     }
 }
 
@@ -246,11 +357,23 @@ fn difference_at(path: &str, first: &Value, now: &Value) -> Option<String> {
     match (first, now) {
         (Value::Object(a), Value::Object(b)) => a
             .iter()
-            .find_map(|(key, value)| difference_at(&format!("{path}.{key}"), value, b.get(key).unwrap_or(&Value::Null)))
-            .or_else(|| b.keys().find(|key| !a.contains_key(*key)).map(|key| format!("{path}.{key} is new"))),
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().find_map(|(at, (a, b))| difference_at(&format!("{path}[{at}]"), a, b))
-        }
+            .find_map(|(key, value)| {
+                difference_at(
+                    &format!("{path}.{key}"),
+                    value,
+                    b.get(key).unwrap_or(&Value::Null),
+                )
+            })
+            .or_else(|| {
+                b.keys()
+                    .find(|key| !a.contains_key(*key))
+                    .map(|key| format!("{path}.{key} is new"))
+            }),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(at, (a, b))| difference_at(&format!("{path}[{at}]"), a, b)),
         (a, b) if a == b => None,
         (a, b) => Some(format!("{path} was {}, is {}", clipped(a), clipped(b))),
     }
@@ -258,5 +381,9 @@ fn difference_at(path: &str, first: &Value, now: &Value) -> Option<String> {
 
 fn clipped(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() > 60 { text.chars().take(60).chain("…".chars()).collect() } else { text }
+    if text.chars().count() > 60 {
+        text.chars().take(60).chain("…".chars()).collect()
+    } else {
+        text
+    }
 }

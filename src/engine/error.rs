@@ -14,7 +14,9 @@ pub enum EngineError {
         what: String,
     },
     /// The request id was used for something else.
-    #[error("request id {request_id} was used before with a different body: {difference}. Use a new request id")]
+    #[error(
+        "request id {request_id} was used before with a different body: {difference}. Use a new request id"
+    )]
     DifferentBody {
         /// The id.
         request_id: String,
@@ -54,7 +56,10 @@ pub enum EngineError {
 impl EngineError {
     /// Bad input in a field.
     pub fn invalid(field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), what: what.into() }
+        Self::Invalid {
+            field: field.into(),
+            what: what.into(),
+        }
     }
 
     /// Whether the same call may succeed later without anybody doing anything.

@@ -38,10 +38,16 @@ const AMOUNT_MAX: i64 = 1_000_000_000_000;
 
 pub(super) fn check_request_id(id: &str) -> Result<(), EngineError> {
     if id.is_empty() {
-        return Err(EngineError::invalid("request_id", "is empty; make one up that is unique in the institution"));
+        return Err(EngineError::invalid(
+            "request_id",
+            "is empty; make one up that is unique in the institution",
+        ));
     }
     if id.len() > REQUEST_ID_BYTES_MAX {
-        let what = format!("has {} bytes, at most {REQUEST_ID_BYTES_MAX} are allowed", id.len());
+        let what = format!(
+            "has {} bytes, at most {REQUEST_ID_BYTES_MAX} are allowed",
+            id.len()
+        );
         return Err(EngineError::invalid("request_id", what));
     }
     Ok(())
@@ -71,7 +77,10 @@ impl Limits {
     pub fn check_scans(&self, field: &str, scanned: &[String]) -> Result<(), EngineError> {
         let limit = self.codes_per_line_max;
         if scanned.len() > limit {
-            let what = format!("{} codes, at most {limit} are allowed (codes_per_line_max); split it", scanned.len());
+            let what = format!(
+                "{} codes, at most {limit} are allowed (codes_per_line_max); split it",
+                scanned.len()
+            );
             return Err(EngineError::invalid(field, what));
         }
         Ok(())
@@ -81,7 +90,10 @@ impl Limits {
     pub fn check_text(&self, field: &str, text: Option<&str>) -> Result<(), EngineError> {
         let length = text.map_or(0, str::len);
         if length > self.text_bytes_max {
-            let what = format!("has {length} bytes, at most {} are allowed (text_bytes_max)", self.text_bytes_max);
+            let what = format!(
+                "has {length} bytes, at most {} are allowed (text_bytes_max)",
+                self.text_bytes_max
+            );
             return Err(EngineError::invalid(field, what));
         }
         if text.is_some_and(|t| t.chars().any(char::is_control)) {
@@ -93,17 +105,25 @@ impl Limits {
     fn check_lines(&self, lines: &[Line]) -> Result<(), EngineError> {
         let (count, limit) = (lines.len(), self.lines_per_document_max);
         if count == 0 {
-            return Err(EngineError::invalid("document.lines", "is empty; a document has at least one line"));
+            return Err(EngineError::invalid(
+                "document.lines",
+                "is empty; a document has at least one line",
+            ));
         }
         if count > limit {
-            let what = format!("{count} lines, at most {limit} are allowed (lines_per_document_max); split the document");
+            let what = format!(
+                "{count} lines, at most {limit} are allowed (lines_per_document_max); split the document"
+            );
             return Err(EngineError::invalid("document.lines", what));
         }
         let mut numbers = BTreeSet::new();
         for (at, line) in lines.iter().enumerate() {
             let field = |name: &str| format!("document.lines[{at}].{name}");
             if !numbers.insert(line.number) {
-                return Err(EngineError::invalid(field("line_no"), format!("{} stands on two lines", line.number)));
+                return Err(EngineError::invalid(
+                    field("line_no"),
+                    format!("{} stands on two lines", line.number),
+                ));
             }
             self.check_scans(&field("codes"), &line.scanned)?;
             self.check_text(&field("catalog_code"), line.catalog_code.as_deref())?;

@@ -37,10 +37,21 @@ impl Engine {
         // A chain must not change between reading it and adding to its pool.
         let _changing = self.knowledge.changing.lock().await;
         let knowledge = self.knowledge.get();
-        let touched: BTreeSet<(Pool, String)> =
-            records.iter().map(|r| (knowledge.pool_of(r.institution), r.catalog_code.clone())).collect();
-        let chain_of = |code| knowledge.registry.institution(code).and_then(|i: &Institution| i.chain_group.clone());
-        let records = records.into_iter().map(|r| (chain_of(r.institution), r)).map(|(c, r)| (r, c)).collect();
+        let touched: BTreeSet<(Pool, String)> = records
+            .iter()
+            .map(|r| (knowledge.pool_of(r.institution), r.catalog_code.clone()))
+            .collect();
+        let chain_of = |code| {
+            knowledge
+                .registry
+                .institution(code)
+                .and_then(|i: &Institution| i.chain_group.clone())
+        };
+        let records = records
+            .into_iter()
+            .map(|r| (chain_of(r.institution), r))
+            .map(|(c, r)| (r, c))
+            .collect();
         let answers = self.store.add_purchases(records).await?;
         for (pool, catalog_code) in &touched {
             self.judge_awaited_again(Some((pool, catalog_code))).await?;
@@ -58,12 +69,18 @@ impl Engine {
         self.authorize(caller, institution)?;
         let knowledge = self.knowledge.get();
         let known = knowledge.registry.institution(institution);
-        let known = known.ok_or_else(|| EngineError::NotFound(format!("{institution} is not in the registry")))?;
+        let known =
+            known.ok_or_else(|| EngineError::NotFound(format!("{institution} is not in the registry")))?;
         let pool = known.pool();
         let asked = [(pool.clone(), catalog_code.to_owned())];
         let position = self.store.positions(&asked).await?.pop().unwrap_or_default();
         let complete_up_to = knowledge.registry.feed_of(known);
-        Ok(PurchaseView { pool, position, complete_up_to, as_of: self.clock.now() })
+        Ok(PurchaseView {
+            pool,
+            position,
+            complete_up_to,
+            as_of: self.clock.now(),
+        })
     }
 
     /// Judges waiting questions again: those of a pool and catalogue code, or all.
@@ -85,7 +102,9 @@ impl Engine {
 
     /// What follows from the data of today for an answer that said "not known yet".
     async fn judge_question(&self, question: &AwaitedKey) -> Result<Option<Change>, EngineError> {
-        let Some(outcome) = self.store.outcome(&question.request).await? else { return Ok(None) };
+        let Some(outcome) = self.store.outcome(&question.request).await? else {
+            return Ok(None);
+        };
         let asked = [(question.pool.clone(), question.catalog_code.clone())];
         let position = self.store.positions(&asked).await?.pop().unwrap_or_default();
         let bought = position.has_purchases();
@@ -107,16 +126,35 @@ impl Engine {
             was: last.and_then(|c| c.now).unwrap_or(Reason::PurchaseNotKnownYet),
             now,
         });
-        let change = OutcomeChange { key: question.request.clone(), expected: Some(outcome.version), outcome: next };
+        let change = OutcomeChange {
+            key: question.request.clone(),
+            expected: Some(outcome.version),
+            outcome: next,
+        };
         // "Not purchased" may still be overtaken by a purchase that is dated after the sale.
-        let settled = if bought { vec![question.clone()] } else { Vec::new() };
-        Ok(Some(Change { outcomes: vec![change], settled, ..Change::default() }))
+        let settled = if bought {
+            vec![question.clone()]
+        } else {
+            Vec::new()
+        };
+        Ok(Some(Change {
+            outcomes: vec![change],
+            settled,
+            ..Change::default()
+        }))
     }
 }
 
 /// Whether the data is complete up to the decision, so that the missing purchase is a fact.
 fn is_settled_against(knowledge: &Knowledge, question: &AwaitedKey, outcome: &Outcome) -> bool {
-    let Some(institution) = knowledge.registry.institution(question.request.institution) else { return false };
-    let Some(answer) = &outcome.answer else { return false };
-    knowledge.registry.feed_of(institution).is_none_or(|complete_up_to| complete_up_to >= answer.decided_at)
+    let Some(institution) = knowledge.registry.institution(question.request.institution) else {
+        return false;
+    };
+    let Some(answer) = &outcome.answer else {
+        return false;
+    };
+    knowledge
+        .registry
+        .feed_of(institution)
+        .is_none_or(|complete_up_to| complete_up_to >= answer.decided_at)
 }

@@ -48,9 +48,13 @@ impl Engine {
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
         let hold_key = request_key(institution, &settlement.dispense_request_id)?;
-        self.limits.check_text("settlement_id", Some(&settlement.settlement_id))?;
+        self.limits
+            .check_text("settlement_id", Some(&settlement.settlement_id))?;
         if settlement.settlement_id.is_empty() {
-            return Err(EngineError::invalid("settlement_id", "is empty; a confirmation names its settlement"));
+            return Err(EngineError::invalid(
+                "settlement_id",
+                "is empty; a confirmation names its settlement",
+            ));
         }
         let body = RequestBody::Confirm {
             dispense_request_id: settlement.dispense_request_id.clone(),
@@ -81,30 +85,50 @@ impl Engine {
         settlement: &Settlement,
     ) -> Result<(Answer, Change), EngineError> {
         let hold = self.store.outcome(hold_key).await?;
-        let hold = hold.ok_or_else(|| EngineError::Precondition(format!("no Dispense with request id {} is on record", hold_key.request_id)))?;
+        let hold = hold.ok_or_else(|| {
+            EngineError::Precondition(format!(
+                "no Dispense with request id {} is on record",
+                hold_key.request_id
+            ))
+        })?;
         let document = match hold.dispensed() {
             Some((document, true)) if hold.is_recorded() => document,
             Some(_) | None => return Err(EngineError::Precondition(why_not_confirmable(&hold, hold_key))),
         };
         let settled_before = hold.settlement_id.as_ref();
         if let Some(known) = settled_before.filter(|known| **known != settlement.settlement_id) {
-            return Err(EngineError::Precondition(format!("the hold was confirmed before, with settlement {known}")));
+            return Err(EngineError::Precondition(format!(
+                "the hold was confirmed before, with settlement {known}"
+            )));
         }
         let knowledge = self.knowledge.get();
         let reading = Reading::of(&document.lines, &knowledge.scan_rules);
-        let paper = self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &hold_key.request_id);
-        let facts = self.gather(&knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
+        let paper = self.paper(
+            document.document_no.as_deref(),
+            document.visit_no.as_deref(),
+            &hold_key.request_id,
+        );
+        let facts = self
+            .gather(&knowledge, key.institution, paper, &reading, BTreeSet::new())
+            .await?;
         let judgement = judge_confirm(facts.grounds(), document, &reading, settlement.occurred_at);
         let answer = self.answer(&judgement, &facts, key.institution);
         let sold = match settled_before {
             None => sold_by(key.institution, &knowledge, &hold.sold, Decimal::ONE),
             Some(_) => Vec::new(),
         };
-        let confirmed = Outcome { settlement_id: Some(settlement.settlement_id.clone()), ..hold.next() };
+        let confirmed = Outcome {
+            settlement_id: Some(settlement.settlement_id.clone()),
+            ..hold.next()
+        };
         let change = Change {
             claims: judgement.claims,
             outcomes: vec![
-                OutcomeChange { key: hold_key.clone(), expected: Some(hold.version), outcome: confirmed },
+                OutcomeChange {
+                    key: hold_key.clone(),
+                    expected: Some(hold.version),
+                    outcome: confirmed,
+                },
                 OutcomeChange {
                     key: key.clone(),
                     expected: None,
@@ -130,11 +154,17 @@ impl Engine {
         let body = match &target {
             VoidTarget::Request(id) => {
                 request_key(institution, id)?;
-                RequestBody::Void { dispense_request_id: Some(id.clone()), document_no: None }
+                RequestBody::Void {
+                    dispense_request_id: Some(id.clone()),
+                    document_no: None,
+                }
             }
             VoidTarget::Document(number) => {
                 self.limits.check_text("document_no", Some(number))?;
-                RequestBody::Void { dispense_request_id: None, document_no: Some(number.clone()) }
+                RequestBody::Void {
+                    dispense_request_id: None,
+                    document_no: Some(number.clone()),
+                }
             }
         };
         let _in_flight = self.in_flight.enter(&key);
@@ -163,19 +193,28 @@ impl Engine {
             VoidTarget::Request(id) => vec![id.clone()],
             VoidTarget::Document(number) => {
                 let document = self.store.paper_key(number);
-                self.store.requests_of(institution, document, VOIDED_REQUESTS_MAX).await?
+                self.store
+                    .requests_of(institution, document, VOIDED_REQUESTS_MAX)
+                    .await?
             }
         };
         let mut undone = Undone::default();
         for request_id in requests {
-            let key = RequestKey { institution, request_id };
+            let key = RequestKey {
+                institution,
+                request_id,
+            };
             self.undo(key, &mut undone).await?;
         }
         let facts = self.no_facts();
         let answer = self.answer(&allowed(undone.found), &facts, institution);
         let mut outcome = Outcome::decided(body.clone(), answer.clone(), Vec::new());
         outcome.freed.clone_from(&undone.freed);
-        undone.change.outcomes.push(OutcomeChange { key: key.clone(), expected: None, outcome });
+        undone.change.outcomes.push(OutcomeChange {
+            key: key.clone(),
+            expected: None,
+            outcome,
+        });
         Ok((answer, undone.freed, undone.change))
     }
 
@@ -183,32 +222,58 @@ impl Engine {
     async fn undo(&self, key: RequestKey, undone: &mut Undone) -> Result<(), EngineError> {
         let Some(outcome) = self.store.outcome(&key).await? else {
             let outcome = Outcome::closed(OutcomeState::Voided);
-            undone.change.outcomes.push(OutcomeChange { key, expected: None, outcome });
+            undone.change.outcomes.push(OutcomeChange {
+                key,
+                expected: None,
+                outcome,
+            });
             return Ok(());
         };
         if outcome.state != OutcomeState::Decided {
             return Ok(());
         }
         let Some((document, hold)) = outcome.dispensed() else {
-            return Err(EngineError::Precondition(format!("request id {} is no Dispense; only that can be voided", key.request_id)));
+            return Err(EngineError::Precondition(format!(
+                "request id {} is no Dispense; only that can be voided",
+                key.request_id
+            )));
         };
         let knowledge = self.knowledge.get();
         if outcome.is_recorded() {
             let reading = Reading::of(&document.lines, &knowledge.scan_rules);
-            let paper = self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &key.request_id);
-            let facts = self.gather(&knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
-            let fresh: BTreeMap<_, _> =
-                facts.histories.iter().filter(|(code, _)| undone.change.claims.iter().all(|c| c.key != **code)).collect();
+            let paper = self.paper(
+                document.document_no.as_deref(),
+                document.visit_no.as_deref(),
+                &key.request_id,
+            );
+            let facts = self
+                .gather(&knowledge, key.institution, paper, &reading, BTreeSet::new())
+                .await?;
+            let fresh: BTreeMap<_, _> = facts
+                .histories
+                .iter()
+                .filter(|(code, _)| undone.change.claims.iter().all(|c| c.key != **code))
+                .collect();
             let (claims, freed) = judge_void(key.institution, paper, fresh);
             undone.change.claims.extend(claims);
             undone.freed.extend(freed);
             if !hold || outcome.settlement_id.is_some() {
-                undone.change.sold.extend(sold_by(key.institution, &knowledge, &outcome.sold, -Decimal::ONE));
+                undone
+                    .change
+                    .sold
+                    .extend(sold_by(key.institution, &knowledge, &outcome.sold, -Decimal::ONE));
             }
         }
         undone.found = true;
-        let voided = Outcome { state: OutcomeState::Voided, ..outcome.next() };
-        undone.change.outcomes.push(OutcomeChange { key, expected: Some(outcome.version), outcome: voided });
+        let voided = Outcome {
+            state: OutcomeState::Voided,
+            ..outcome.next()
+        };
+        undone.change.outcomes.push(OutcomeChange {
+            key,
+            expected: Some(outcome.version),
+            outcome: voided,
+        });
         Ok(())
     }
 
@@ -250,7 +315,9 @@ fn why_not_confirmable(hold: &Outcome, key: &RequestKey) -> String {
     let id = &key.request_id;
     match hold.state {
         OutcomeState::Voided => format!("{id} was voided; dispense again with a new request id"),
-        OutcomeState::Never => format!("{id} was declared as never arrived; dispense again with a new request id"),
+        OutcomeState::Never => {
+            format!("{id} was declared as never arrived; dispense again with a new request id")
+        }
         OutcomeState::Decided if hold.dispensed().is_some_and(|(_, hold)| !hold) => {
             format!("{id} is a finished sale, not a hold; there is nothing to confirm")
         }

@@ -20,7 +20,13 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 
 /// The generated wire types.
-#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, clippy::nursery)]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::nursery
+)]
 pub mod pb {
     tonic::include_proto!("tracegate.v1");
 
@@ -50,7 +56,9 @@ impl Door {
             Ok(Err(error)) => Err(status::of(&error)),
             Err(error) => {
                 tracing::error!(%error, "a request ended in a panic");
-                Err(Status::internal("the gateway failed on this request; ask GetOutcome with the same request id"))
+                Err(Status::internal(
+                    "the gateway failed on this request; ask GetOutcome with the same request id",
+                ))
             }
         }
     }

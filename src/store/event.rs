@@ -60,7 +60,9 @@ pub struct LogEvent {
 
 /// A moment, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RegistryMoment(#[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")] pub Timestamp);
+pub struct RegistryMoment(
+    #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")] pub Timestamp,
+);
 
 /// An entry that cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -115,7 +115,10 @@ pub enum StoreState {
 /// Claims and outcomes: who sold which code, and what was answered.
 pub trait ClaimLedger: Send + Sync {
     /// The histories of codes, in the order of the keys; `None` = nothing recorded.
-    fn histories<'a>(&'a self, keys: &'a [CodeKey]) -> Answering<'a, Result<Vec<Option<History>>, StoreError>>;
+    fn histories<'a>(
+        &'a self,
+        keys: &'a [CodeKey],
+    ) -> Answering<'a, Result<Vec<Option<History>>, StoreError>>;
 
     /// What became of a request; `None` = nothing recorded.
     fn outcome<'a>(&'a self, key: &'a RequestKey) -> Answering<'a, Result<Option<Outcome>, StoreError>>;
@@ -145,7 +148,10 @@ pub trait ClaimLedger: Send + Sync {
 /// Purchases, balances, and questions that wait for purchase data.
 pub trait PurchaseBook: Send + Sync {
     /// Positions, in the order asked.
-    fn positions<'a>(&'a self, asked: &'a [(Pool, String)]) -> Answering<'a, Result<Vec<Position>, StoreError>>;
+    fn positions<'a>(
+        &'a self,
+        asked: &'a [(Pool, String)],
+    ) -> Answering<'a, Result<Vec<Position>, StoreError>>;
 
     /// Adds records; each names the chain whose pool it counts for, if any.
     fn add_purchases(

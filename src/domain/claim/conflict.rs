@@ -83,33 +83,56 @@ impl History {
     /// How a sale stands to this history.
     pub fn standing_of(&self, sale: &SaleEvent, lens: &Lens) -> Standing {
         if self.events.is_empty() {
-            return Standing::New { conflicts: Vec::new(), undecided_until: None };
+            return Standing::New {
+                conflicts: Vec::new(),
+                undecided_until: None,
+            };
         }
         let index = self.events.len();
-        let judged = SaleEvent { status: SaleStatus::Sold, ..sale.clone() };
+        let judged = SaleEvent {
+            status: SaleStatus::Sold,
+            ..sale.clone()
+        };
         let next = self.with(Event::Sale(judged));
         let with_holds = fold(&next, lens, true);
         let Some(target) = with_holds.sale_of(index) else {
-            return Standing::New { conflicts: Vec::new(), undecided_until: None };
+            return Standing::New {
+                conflicts: Vec::new(),
+                undecided_until: None,
+            };
         };
         if target.members.len() > 1 {
             return self.same_sale(sale, target, &with_holds, lens);
         }
         let firm = fold(&next, lens, false);
-        let conflicts = firm.sale_of(index).map(|t| firm.conflicts_of(t, lens)).unwrap_or_default();
+        let conflicts = firm
+            .sale_of(index)
+            .map(|t| firm.conflicts_of(t, lens))
+            .unwrap_or_default();
         let undecided_until = if conflicts.is_empty() && !with_holds.conflicts_of(target, lens).is_empty() {
             with_holds.sales.iter().filter_map(|s| s.held_until).max()
         } else {
             None
         };
-        Standing::New { conflicts, undecided_until }
+        Standing::New {
+            conflicts,
+            undecided_until,
+        }
     }
 
     fn same_sale(&self, sale: &SaleEvent, target: &Ledgered, after: &State, lens: &Lens) -> Standing {
         let before = fold(self, lens, true);
-        let known = before.sales.iter().find(|s| s.members.iter().any(|m| target.members.contains(m)));
+        let known = before
+            .sales
+            .iter()
+            .find(|s| s.members.iter().any(|m| target.members.contains(m)));
         let new_units = match (known.map(|k| &k.part), &target.part) {
-            (Some(Part::Draw { units: None, .. }), Part::Draw { units: Some(units), .. }) => Some(*units),
+            (
+                Some(Part::Draw { units: None, .. }),
+                Part::Draw {
+                    units: Some(units), ..
+                },
+            ) => Some(*units),
             (_, Part::Whole | Part::Draw { .. }) => None,
         };
         let adds = known.is_none_or(|known| {
@@ -122,7 +145,11 @@ impl History {
             let found = others.iter().find(|c| c.kind == ConflictKind::Duplicate(class));
             ((class, role), found.or(others.first()).map(|c| c.other.clone()))
         });
-        Standing::Same { first_finding, adds, new_units }
+        Standing::Same {
+            first_finding,
+            adds,
+            new_units,
+        }
     }
 
     /// How a return stands to this history.
@@ -140,17 +167,22 @@ impl History {
             return ReturnStanding::Paired;
         }
         let moment = lens.effective_at(&Event::Return(back.clone()));
-        let sold_before = before.sales.iter().any(|s| s.institution == back.institution && s.occurred_at <= moment);
-        if sold_before { ReturnStanding::AlreadyReturned } else { ReturnStanding::Unpaired }
+        let sold_before = before
+            .sales
+            .iter()
+            .any(|s| s.institution == back.institution && s.occurred_at <= moment);
+        if sold_before {
+            ReturnStanding::AlreadyReturned
+        } else {
+            ReturnStanding::Unpaired
+        }
     }
 }
 
 impl Ledgered {
     /// Whether two foldings of one sale say the same, whatever came after it.
     fn tells_the_same_as(&self, other: &Self) -> bool {
-        self.part == other.part
-            && self.occurred_at == other.occurred_at
-            && self.paper() == other.paper()
+        self.part == other.part && self.occurred_at == other.occurred_at && self.paper() == other.paper()
     }
 }
 
@@ -166,14 +198,22 @@ impl State {
 
     /// Whether a whole-pack sale is open.
     pub fn is_sold_whole(&self) -> bool {
-        self.sales.iter().any(|s| s.part == Part::Whole && !s.is_returned())
+        self.sales
+            .iter()
+            .any(|s| s.part == Part::Whole && !s.is_returned())
     }
 
     /// Everything one sale collides with: at most one conflict of each kind of rule.
     pub fn conflicts_of(&self, target: &Ledgered, lens: &Lens) -> Vec<Conflict> {
         let mut found: Vec<Conflict> = Vec::new();
-        for other in self.sales.iter().filter(|o| o.start != target.start && overlaps(o, target)) {
-            let Some(kind) = self.collision(target, other, lens) else { continue };
+        for other in self
+            .sales
+            .iter()
+            .filter(|o| o.start != target.start && overlaps(o, target))
+        {
+            let Some(kind) = self.collision(target, other, lens) else {
+                continue;
+            };
             if found.iter().all(|c| !same_rule(c.kind, kind)) {
                 found.push(conflict(kind, target, other));
             }
@@ -199,18 +239,28 @@ impl State {
     /// More units open than the pack holds, at this draw or at a later one that it pushes over.
     fn overdraw(&self, target: &Ledgered, lens: &Lens) -> Option<Conflict> {
         let pack = Decimal::from(lens.units_per_pack?);
-        let Part::Draw { units: Some(_), .. } = target.part else { return None };
+        let Part::Draw { units: Some(_), .. } = target.part else {
+            return None;
+        };
         let over = |place: usize| {
             target.units_open_at(place) > Decimal::ZERO
                 && self.sales.iter().map(|s| s.units_open_at(place)).sum::<Decimal>() > pack
         };
-        let draws = || self.sales.iter().filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }));
+        let draws = || {
+            self.sales
+                .iter()
+                .filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }))
+        };
         let other = if over(target.start) {
             draws().find(|s| s.start != target.start).unwrap_or(target)
         } else {
             draws().find(|s| s.start > target.start && over(s.start))?
         };
-        Some(conflict(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), target, other))
+        Some(conflict(
+            ConflictKind::Duplicate(DuplicateClass::SplitOverdraw),
+            target,
+            other,
+        ))
     }
 }
 

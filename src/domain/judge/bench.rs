@@ -10,7 +10,9 @@ use crate::domain::event::{Payment, Scene};
 use crate::domain::party::{Institution, InstitutionCode};
 use crate::domain::policy::{InstitutionTraits, Situation};
 use crate::domain::time::day_of;
-use crate::domain::verdict::{DuplicateClass, Enforcement, Evidence, Finding, Reason, Role, Verdict, sort, strictest};
+use crate::domain::verdict::{
+    DuplicateClass, Enforcement, Evidence, Finding, Reason, Role, Verdict, sort, strictest,
+};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
@@ -38,7 +40,13 @@ pub(super) struct Note {
 
 impl Note {
     pub fn new(evidence: Evidence) -> Self {
-        Self { code: None, class: None, role: None, evidence, at_most: Enforcement::Block }
+        Self {
+            code: None,
+            class: None,
+            role: None,
+            evidence,
+            at_most: Enforcement::Block,
+        }
     }
 
     pub fn bare() -> Self {
@@ -47,7 +55,10 @@ impl Note {
 
     #[must_use]
     pub fn code(self, code: impl Into<String>) -> Self {
-        Self { code: Some(code.into()), ..self }
+        Self {
+            code: Some(code.into()),
+            ..self
+        }
     }
 
     #[must_use]
@@ -85,7 +96,8 @@ impl<'a> Bench<'a> {
 
     /// What rules ask about the institution.
     pub fn traits(&self) -> InstitutionTraits {
-        self.institution.map_or_else(|| self.institution_code.into(), InstitutionTraits::from)
+        self.institution
+            .map_or_else(|| self.institution_code.into(), InstitutionTraits::from)
     }
 
     /// The situation of the document as a whole.
@@ -114,20 +126,46 @@ impl<'a> Bench<'a> {
             Enforcement::Block
         };
         let at_most = note.at_most.min(cap);
-        self.keep(reason, Some(view.line.number), note.at_most(at_most), &view.situation)
+        self.keep(
+            reason,
+            Some(view.line.number),
+            note.at_most(at_most),
+            &view.situation,
+        )
     }
 
     /// What the policy would do about a reason on a line.
     pub fn ruling(&self, view: &LineView<'_>, reason: Reason) -> Enforcement {
-        self.grounds.policy.ruling(reason, None, &view.situation).enforcement
+        self.grounds
+            .policy
+            .ruling(reason, None, &view.situation)
+            .enforcement
     }
 
     fn keep(&mut self, reason: Reason, line: Option<u32>, note: Note, at: &Situation<'_>) -> Enforcement {
         let ruled = self.grounds.policy.ruling(reason, note.class, at).enforcement;
-        let enforcement = if reason == Reason::InDoubt { Enforcement::Observe } else { ruled.min(note.at_most) };
+        let enforcement = if reason == Reason::InDoubt {
+            Enforcement::Observe
+        } else {
+            ruled.min(note.at_most)
+        };
         if enforcement != Enforcement::Off {
-            let Note { code, class, role, evidence, at_most: _ } = note;
-            self.findings.push(Finding { reason, class, role, enforcement, line, code, evidence });
+            let Note {
+                code,
+                class,
+                role,
+                evidence,
+                at_most: _,
+            } = note;
+            self.findings.push(Finding {
+                reason,
+                class,
+                role,
+                enforcement,
+                line,
+                code,
+                evidence,
+            });
         }
         enforcement
     }
@@ -167,9 +205,14 @@ impl<'a> Bench<'a> {
         let working = &mut self.working;
         let changes = self
             .changed
-            
             .into_iter()
-            .filter_map(|key| working.remove(&key).map(|(expected, history)| ClaimChange { key, expected, history }))
+            .filter_map(|key| {
+                working.remove(&key).map(|(expected, history)| ClaimChange {
+                    key,
+                    expected,
+                    history,
+                })
+            })
             .collect();
         (verdict, self.findings, changes)
     }
@@ -177,5 +220,8 @@ impl<'a> Bench<'a> {
 
 /// What makes a request unusable whoever pays for it.
 fn is_never_capped(reason: Reason) -> bool {
-    matches!(reason, Reason::InstitutionUnknown | Reason::InstitutionSuspended | Reason::EventTimeInFuture)
+    matches!(
+        reason,
+        Reason::InstitutionUnknown | Reason::InstitutionSuspended | Reason::EventTimeInFuture
+    )
 }

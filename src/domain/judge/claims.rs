@@ -4,7 +4,9 @@ use super::bench::{Bench, LineView, Note};
 use super::codes::{CodeDrug, Coded};
 use super::quantity::is_drawn;
 use super::sale::Mode;
-use crate::domain::claim::{Conflict, ConflictKind, Counterpart, Event, Lens, Part, SaleEvent, SaleStatus, Standing};
+use crate::domain::claim::{
+    Conflict, ConflictKind, Counterpart, Event, Lens, Part, SaleEvent, SaleStatus, Standing,
+};
 use crate::domain::code::CodeKey;
 use crate::domain::verdict::{DuplicateClass, Enforcement, Evidence, OtherSale, Reason, Role};
 use jiff::{SignedDuration, Timestamp};
@@ -58,12 +60,25 @@ impl Bench<'_> {
     }
 
     /// The share of a line's quantity that one pack gives: what is left in it, and the rest to the last pack.
-    fn draw(&mut self, view: &LineView<'_>, key: &CodeKey, lens: &Lens, left: &mut Option<Decimal>, last: bool) -> Part {
+    fn draw(
+        &mut self,
+        view: &LineView<'_>,
+        key: &CodeKey,
+        lens: &Lens,
+        left: &mut Option<Decimal>,
+        last: bool,
+    ) -> Part {
         let open = self.history(key).state(lens, true).units_open();
-        let room = lens.units_per_pack.map_or(Decimal::ZERO, |pack| (Decimal::from(pack) - open).max(Decimal::ZERO));
+        let room = lens.units_per_pack.map_or(Decimal::ZERO, |pack| {
+            (Decimal::from(pack) - open).max(Decimal::ZERO)
+        });
         let units = left.map(|rest| if last { rest } else { rest.min(room) });
         *left = left.zip(units).map(|(rest, taken)| rest - taken);
-        Part::Draw { line: view.line.number, line_quantity: view.line.quantity, units }
+        Part::Draw {
+            line: view.line.number,
+            line_quantity: view.line.quantity,
+            units,
+        }
     }
 
     fn judge_claim(
@@ -79,7 +94,11 @@ impl Bench<'_> {
         let mut sale = self.sale_event(view, part, mode);
         fresh.judged += 1;
         match self.history(key).standing_of(&sale, &lens) {
-            Standing::Same { first_finding, adds, new_units } => {
+            Standing::Same {
+                first_finding,
+                adds,
+                new_units,
+            } => {
                 fresh.units += new_units.unwrap_or_default();
                 if let Some((finding, other)) = first_finding {
                     self.raise_first_finding(view, code, finding, other);
@@ -89,7 +108,10 @@ impl Bench<'_> {
                     self.record(key, Event::Sale(sale));
                 }
             }
-            Standing::New { conflicts, undecided_until } => {
+            Standing::New {
+                conflicts,
+                undecided_until,
+            } => {
                 fresh.new += 1;
                 fresh.units += drawn_units(&sale.part);
                 fresh.pack_units += Decimal::from(lens.units_per_pack.unwrap_or_default());
@@ -116,7 +138,9 @@ impl Bench<'_> {
             received_at: self.grounds.now,
             part,
             status: match mode {
-                Mode::Hold => SaleStatus::Held { expires_at: self.hold_end() },
+                Mode::Hold => SaleStatus::Held {
+                    expires_at: self.hold_end(),
+                },
                 Mode::Sale | Mode::Report => SaleStatus::Sold,
             },
             first_finding: None,
@@ -126,7 +150,10 @@ impl Bench<'_> {
     /// When a hold that is taken now lapses.
     pub fn hold_end(&self) -> Timestamp {
         let minutes = i64::from(self.grounds.policy.settings().hold_minutes);
-        self.grounds.now.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX)
+        self.grounds
+            .now
+            .saturating_add(SignedDuration::from_mins(minutes))
+            .unwrap_or(Timestamp::MAX)
     }
 
     pub(super) fn raise_conflict(&mut self, view: &LineView<'_>, code: &Coded<'_>, conflict: &Conflict) {
@@ -135,7 +162,11 @@ impl Bench<'_> {
             ConflictKind::SplitElsewhere => (Reason::SplitElsewhere, None),
         };
         let other = self.other_sale(&conflict.other, conflict.proposed);
-        let note = Note { class, role: Some(conflict.role), ..Note::new(other).code(code.text.clone()) };
+        let note = Note {
+            class,
+            role: Some(conflict.role),
+            ..Note::new(other).code(code.text.clone())
+        };
         self.raise(view, reason, note);
     }
 
@@ -148,7 +179,11 @@ impl Bench<'_> {
         other: Option<Counterpart>,
     ) {
         let evidence = other.map_or(Evidence::None, |other| self.other_sale(&other, false));
-        let note = Note { class: Some(class), role: Some(role), ..Note::new(evidence).code(code.text.clone()) };
+        let note = Note {
+            class: Some(class),
+            role: Some(role),
+            ..Note::new(evidence).code(code.text.clone())
+        };
         self.raise(view, Reason::Duplicate, note);
     }
 
@@ -163,15 +198,33 @@ impl Bench<'_> {
     }
 
     /// A draw from a pack of unknown size: noted, and a reminder once more is drawn than the policy's cap.
-    fn judge_unknown_units(&mut self, view: &LineView<'_>, code: &Coded<'_>, key: &CodeKey, part: &Part, lens: &Lens) {
+    fn judge_unknown_units(
+        &mut self,
+        view: &LineView<'_>,
+        code: &Coded<'_>,
+        key: &CodeKey,
+        part: &Part,
+        lens: &Lens,
+    ) {
         if lens.units_per_pack.is_some() || !matches!(part, Part::Draw { units: Some(_), .. }) {
             return;
         }
         let open = self.history(key).state(lens, true).units_open() + drawn_units(part);
         let cap = Decimal::from(self.grounds.policy.settings().split_unknown_units_cap);
-        let at_most = if open > cap { Enforcement::Block } else { Enforcement::Observe };
-        let evidence = Evidence::Quantities { expected: cap, found: open };
-        self.raise(view, Reason::SplitUnitsUnknown, Note::new(evidence).code(code.text.clone()).at_most(at_most));
+        let at_most = if open > cap {
+            Enforcement::Block
+        } else {
+            Enforcement::Observe
+        };
+        let evidence = Evidence::Quantities {
+            expected: cap,
+            found: open,
+        };
+        self.raise(
+            view,
+            Reason::SplitUnitsUnknown,
+            Note::new(evidence).code(code.text.clone()).at_most(at_most),
+        );
     }
 }
 

@@ -30,7 +30,10 @@ impl Bench<'_> {
         let earlier = counted.get(&catalog_code).copied().unwrap_or_default();
         let sold = position.sold + earlier + units;
         if sold > position.bought() {
-            let evidence = Evidence::Quantities { expected: position.bought(), found: sold };
+            let evidence = Evidence::Quantities {
+                expected: position.bought(),
+                found: sold,
+            };
             self.raise(view, Reason::Oversold, Note::new(evidence).at_most(at_most));
         }
         if position.is_filed_only() {
@@ -51,34 +54,60 @@ impl Bench<'_> {
             return None;
         }
         let age_seconds = complete_up_to.map_or(0, |at| self.grounds.now.duration_since(at).as_secs());
-        let evidence = Evidence::Feed { complete_up_to, age_seconds };
-        self.raise(view, Reason::PurchaseNotKnownYet, Note::new(evidence).at_most(at_most));
-        Some(Awaited { line: view.line.number, catalog_code })
+        let evidence = Evidence::Feed {
+            complete_up_to,
+            age_seconds,
+        };
+        self.raise(
+            view,
+            Reason::PurchaseNotKnownYet,
+            Note::new(evidence).at_most(at_most),
+        );
+        Some(Awaited {
+            line: view.line.number,
+            catalog_code,
+        })
     }
 
     fn is_stale(&self, complete_up_to: Option<Timestamp>) -> bool {
-        let lag = SignedDuration::from_hours(i64::from(self.grounds.policy.settings().purchase_feed_lag_hours));
+        let lag =
+            SignedDuration::from_hours(i64::from(self.grounds.policy.settings().purchase_feed_lag_hours));
         complete_up_to.is_some_and(|at| self.grounds.now.duration_since(at) > lag)
     }
 
     /// Before an institution's go-live day purchase rules only observe.
     fn cap_before_go_live(&self, view: &LineView<'_>) -> Enforcement {
         let goes_live_on = self.institution.and_then(|i| i.goes_live_on);
-        if goes_live_on.is_some_and(|day| view.situation.day < day) { Enforcement::Observe } else { Enforcement::Block }
+        if goes_live_on.is_some_and(|day| view.situation.day < day) {
+            Enforcement::Observe
+        } else {
+            Enforcement::Block
+        }
     }
 
     /// Listed prices are per pack, sale prices per smallest priced unit, rounded somewhere on the way: the
     /// last place of the sale price is no finding.
     fn judge_price(&mut self, view: &LineView<'_>, at_most: Enforcement) {
-        let (Some(price), Some(product)) = (view.line.unit_price, view.product) else { return };
-        let (Some(listed), Some(units)) = (product.listed_price, product.units_per_pack.filter(|u| *u > 0)) else {
+        let (Some(price), Some(product)) = (view.line.unit_price, view.product) else {
+            return;
+        };
+        let (Some(listed), Some(units)) = (product.listed_price, product.units_per_pack.filter(|u| *u > 0))
+        else {
             return;
         };
         let scale = price.scale().max(PRICE_SCALE_MIN);
-        let listed = (listed / Decimal::from(units))
-            .round_dp_with_strategy(scale, RoundingStrategy::AwayFromZero);
+        let listed =
+            (listed / Decimal::from(units)).round_dp_with_strategy(scale, RoundingStrategy::AwayFromZero);
         if price > listed {
-            self.raise(view, Reason::PriceAboveListed, Note::new(Evidence::Price { unit_price: price, listed }).at_most(at_most));
+            self.raise(
+                view,
+                Reason::PriceAboveListed,
+                Note::new(Evidence::Price {
+                    unit_price: price,
+                    listed,
+                })
+                .at_most(at_most),
+            );
         }
     }
 }

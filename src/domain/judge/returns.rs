@@ -15,7 +15,12 @@ use std::collections::HashMap;
 
 /// Judges a return. `reported` = it already happened and is recorded whatever the verdict says, except where
 /// the goods were returned before: then the first return stays.
-pub fn judge_return(grounds: Grounds<'_>, document: &ReturnDocument, reading: &Reading, reported: bool) -> Judgement {
+pub fn judge_return(
+    grounds: Grounds<'_>,
+    document: &ReturnDocument,
+    reading: &Reading,
+    reported: bool,
+) -> Judgement {
     let scene = scene_of(document.institution);
     let after_the_fact = reported || super::sale::is_late(&grounds, &document.lines);
     let mut bench = Bench::new(grounds, document.institution, scene, after_the_fact);
@@ -33,7 +38,10 @@ pub fn judge_return(grounds: Grounds<'_>, document: &ReturnDocument, reading: &R
     let (verdict, findings, claims) = bench.close();
     let kept = after_the_fact && !claims.is_empty();
     let recorded = usable && (kept || matches!(verdict, Verdict::Allow | Verdict::Remind));
-    let mut sold: Vec<_> = sold.into_iter().filter(|(_, units)| recorded && !units.is_zero()).collect();
+    let mut sold: Vec<_> = sold
+        .into_iter()
+        .filter(|(_, units)| recorded && !units.is_zero())
+        .collect();
     sold.sort();
     Judgement {
         verdict,
@@ -107,7 +115,11 @@ impl Bench<'_> {
         match standing {
             ReturnStanding::Same => return false,
             ReturnStanding::AlreadyReturned => {
-                self.raise(view, Reason::AlreadyReturned, Note::bare().code(code.text.clone()));
+                self.raise(
+                    view,
+                    Reason::AlreadyReturned,
+                    Note::bare().code(code.text.clone()),
+                );
                 return false;
             }
             ReturnStanding::Unpaired => {

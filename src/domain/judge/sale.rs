@@ -37,8 +37,17 @@ pub struct SaleFacts<'a> {
 
 /// Judges a document. A sale that comes later than the lateness limit is judged as a report.
 pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
-    let SaleFacts { grounds, document, reading, mode } = facts;
-    let mode = if is_late(&grounds, &document.lines) { Mode::Report } else { mode };
+    let SaleFacts {
+        grounds,
+        document,
+        reading,
+        mode,
+    } = facts;
+    let mode = if is_late(&grounds, &document.lines) {
+        Mode::Report
+    } else {
+        mode
+    };
     let after_the_fact = mode == Mode::Report;
     let mut bench = Bench::new(grounds, document.institution, document.scene, after_the_fact);
     let usable = bench.judge_clock(&moments(&document.lines)) && bench.judge_institution();
@@ -64,7 +73,16 @@ pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
         recorded,
         after_the_fact,
     };
-    if recorded { Judgement { claims, sold: tally.sold(), awaited: tally.awaited, ..judgement } } else { judgement }
+    if recorded {
+        Judgement {
+            claims,
+            sold: tally.sold(),
+            awaited: tally.awaited,
+            ..judgement
+        }
+    } else {
+        judgement
+    }
 }
 
 /// What a document adds to balances, line by line.
@@ -76,7 +94,11 @@ struct Tally {
 
 impl Tally {
     fn sold(&self) -> Vec<(String, Decimal)> {
-        let mut sold: Vec<_> = self.counted.iter().map(|(code, units)| (code.clone(), *units)).collect();
+        let mut sold: Vec<_> = self
+            .counted
+            .iter()
+            .map(|(code, units)| (code.clone(), *units))
+            .collect();
         sold.retain(|(_, units)| !units.is_zero());
         sold.sort();
         sold
@@ -86,7 +108,9 @@ impl Tally {
 /// Whether one of the events happened longer ago than the lateness limit.
 pub(super) fn is_late(grounds: &Grounds<'_>, lines: &[Line]) -> bool {
     let limit = SignedDuration::from_mins(i64::from(grounds.policy.settings().lateness_minutes));
-    moments(lines).iter().any(|at| grounds.now.duration_since(*at) > limit)
+    moments(lines)
+        .iter()
+        .any(|at| grounds.now.duration_since(*at) > limit)
 }
 
 /// The event times that the caller gave.
@@ -99,10 +123,19 @@ impl Bench<'_> {
     pub fn judge_clock(&mut self, moments: &[Timestamp]) -> bool {
         let now = self.grounds.now;
         let skew = SignedDuration::from_secs(i64::from(self.grounds.policy.settings().future_skew_seconds));
-        let Some(latest) = moments.iter().copied().max().filter(|at| *at > now) else { return true };
-        let evidence = Evidence::Clock { occurred_at: latest, received_at: now };
+        let Some(latest) = moments.iter().copied().max().filter(|at| *at > now) else {
+            return true;
+        };
+        let evidence = Evidence::Clock {
+            occurred_at: latest,
+            received_at: now,
+        };
         let beyond = latest.duration_since(now) > skew;
-        let reason = if beyond { Reason::EventTimeInFuture } else { Reason::EventTimeClamped };
+        let reason = if beyond {
+            Reason::EventTimeInFuture
+        } else {
+            Reason::EventTimeClamped
+        };
         self.raise_for_document(reason, Note::new(evidence));
         !beyond
     }
@@ -126,7 +159,9 @@ impl Bench<'_> {
         }
         let fresh = self.judge_claims(view, mode, seen);
         let units = units_sold(view, &fresh);
-        tally.awaited.extend(self.judge_purchase(view, &tally.counted, units));
+        tally
+            .awaited
+            .extend(self.judge_purchase(view, &tally.counted, units));
         if let Some(catalog_code) = &view.catalog_code {
             *tally.counted.entry(catalog_code.clone()).or_default() += units;
         }

@@ -47,9 +47,12 @@ impl Bench<'_> {
         let lens = super::lens(self.grounds.now, self.grounds.policy.settings(), units);
         let (institution, paper) = (self.institution_code, self.grounds.paper);
         let mut history = self.history(key).clone();
-        let held = |e: &Event| matches!(e, Event::Sale(s) if is_of(s, institution, paper) && hold_end(s).is_some());
+        let held =
+            |e: &Event| matches!(e, Event::Sale(s) if is_of(s, institution, paper) && hold_end(s).is_some());
         while let Some(at) = history.events.iter().position(held) {
-            let Event::Sale(hold) = history.events.remove(at) else { break };
+            let Event::Sale(hold) = history.events.remove(at) else {
+                break;
+            };
             let sale = confirmed(&hold, settled_at, self.grounds.now);
             if let Standing::New { conflicts, .. } = history.standing_of(&sale, &lens) {
                 for conflict in &conflicts {
@@ -73,9 +76,16 @@ fn hold_end(sale: &SaleEvent) -> Option<Timestamp> {
 
 /// A hold that was settled in time stands where it was taken, a lapsed one where it was settled.
 fn confirmed(hold: &SaleEvent, settled_at: Timestamp, now: Timestamp) -> SaleEvent {
-    let sold = SaleEvent { status: SaleStatus::Sold, ..hold.clone() };
+    let sold = SaleEvent {
+        status: SaleStatus::Sold,
+        ..hold.clone()
+    };
     match hold_end(hold) {
-        Some(end) if settled_at >= end => SaleEvent { occurred_at: settled_at, received_at: now, ..sold },
+        Some(end) if settled_at >= end => SaleEvent {
+            occurred_at: settled_at,
+            received_at: now,
+            ..sold
+        },
         Some(_) | None => sold,
     }
 }
@@ -109,7 +119,11 @@ pub fn judge_void<'a>(
         if next != *history {
             next.version = next.version.saturating_add(1);
             freed.push(key.to_string());
-            changes.push(ClaimChange { key: key.clone(), expected: Some(history.version), history: next });
+            changes.push(ClaimChange {
+                key: key.clone(),
+                expected: Some(history.version),
+                history: next,
+            });
         }
     }
     (changes, freed)

@@ -9,7 +9,9 @@ pub(super) use registry::{
     drug, drug_message, feed, institution, institution_message, no_code, no_code_message, own_scheme,
     own_scheme_message,
 };
-pub(super) use request::{document, institution_code, movement, optional, purchase, return_document, settlement};
+pub(super) use request::{
+    document, institution_code, movement, optional, purchase, return_document, settlement,
+};
 pub(super) use response::{decision, loaded, timestamp};
 
 use crate::engine::EngineError;
@@ -20,7 +22,10 @@ pub(super) fn decimal(field: &str, text: &str) -> Result<Option<Decimal>, Engine
     if text.is_empty() {
         return Ok(None);
     }
-    Decimal::from_str_exact(text.trim())
-        .map(Some)
-        .map_err(|e| EngineError::invalid(field, format!("{text:?} is no exact decimal ({e}); write it like 12.50")))
+    Decimal::from_str_exact(text.trim()).map(Some).map_err(|e| {
+        EngineError::invalid(
+            field,
+            format!("{text:?} is no exact decimal ({e}); write it like 12.50"),
+        )
+    })
 }

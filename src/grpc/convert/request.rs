@@ -33,7 +33,8 @@ fn moment(field: &str, wire: Option<prost_types::Timestamp>) -> Result<Option<Ti
     let at = Timestamp::new(wire.seconds, wire.nanos)
         .ok()
         .and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
-    at.map(Some).ok_or_else(|| EngineError::invalid(field, "is no moment between the years -9999 and 9999"))
+    at.map(Some)
+        .ok_or_else(|| EngineError::invalid(field, "is no moment between the years -9999 and 9999"))
 }
 
 /// A dispensing document.
@@ -44,7 +45,11 @@ pub(crate) fn document(wire: Option<pb::Document>) -> Result<Document, EngineErr
     let settlement_id = optional(wire.settlement_id.clone());
     let said = names::payment(wire.payment());
     // Without a word about payment, a settlement says that the fund pays.
-    let insured = if settlement_id.is_some() { Payment::Insured } else { Payment::SelfPaid };
+    let insured = if settlement_id.is_some() {
+        Payment::Insured
+    } else {
+        Payment::SelfPaid
+    };
     let occurred_at = moment("document.occurred_at", wire.occurred_at)?;
     Ok(Document {
         institution,
@@ -76,11 +81,23 @@ pub(crate) fn return_document(wire: Option<pb::ReturnDocument>) -> Result<Return
     })
 }
 
-fn lines(wire: Vec<pb::Line>, payment: Payment, occurred_at: Option<Timestamp>) -> Result<Vec<Line>, EngineError> {
-    wire.into_iter().enumerate().map(|(at, l)| line(at, l, payment, occurred_at)).collect()
+fn lines(
+    wire: Vec<pb::Line>,
+    payment: Payment,
+    occurred_at: Option<Timestamp>,
+) -> Result<Vec<Line>, EngineError> {
+    wire.into_iter()
+        .enumerate()
+        .map(|(at, l)| line(at, l, payment, occurred_at))
+        .collect()
 }
 
-fn line(at: usize, wire: pb::Line, payment: Payment, occurred_at: Option<Timestamp>) -> Result<Line, EngineError> {
+fn line(
+    at: usize,
+    wire: pb::Line,
+    payment: Payment,
+    occurred_at: Option<Timestamp>,
+) -> Result<Line, EngineError> {
     let field = |name: &str| format!("document.lines[{at}].{name}");
     let place = u32::try_from(at + 1).unwrap_or(u32::MAX);
     Ok(Line {
@@ -101,7 +118,9 @@ pub(crate) fn movement(wire: pb::Movement) -> Result<Movement, EngineError> {
     let kind = names::movement_kind(wire.kind());
     Ok(Movement {
         institution: institution_code("movement.institution_code", &wire.institution_code)?,
-        destination: destination.map(|code| institution_code("movement.destination_code", &code)).transpose()?,
+        destination: destination
+            .map(|code| institution_code("movement.destination_code", &code))
+            .transpose()?,
         kind: kind.ok_or_else(|| EngineError::invalid("movement.kind", "say count, move or stock-in"))?,
         occurred_at: moment("movement.occurred_at", wire.occurred_at)?,
         scanned: wire.codes,
@@ -127,7 +146,8 @@ pub(crate) fn purchase(wire: pb::SubmitPurchasesRequest) -> Result<PurchaseRecor
     let record = PurchaseRecord {
         institution: institution_code("institution_code", &wire.institution_code)?,
         catalog_code: wire.catalog_code,
-        source: source.ok_or_else(|| EngineError::invalid("source", "say platform, filed or opening stock"))?,
+        source: source
+            .ok_or_else(|| EngineError::invalid("source", "say platform, filed or opening stock"))?,
         order_no: wire.order_no,
         supplier: wire.supplier,
         lot_no: wire.lot_no,

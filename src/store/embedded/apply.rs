@@ -34,12 +34,20 @@ impl Tables {
             batch.insert(&self.outcomes, outcome_key(key), encode(outcome)?);
         }
         for (key, document) in &event.documents {
-            batch.insert(&self.documents, document_key(key, PaperKey(*document)), Vec::new());
+            batch.insert(
+                &self.documents,
+                document_key(key, PaperKey(*document)),
+                Vec::new(),
+            );
         }
         Ok(())
     }
 
-    fn apply_purchases(&self, batch: &mut fjall::OwnedWriteBatch, event: &LogEvent) -> Result<(), StoreError> {
+    fn apply_purchases(
+        &self,
+        batch: &mut fjall::OwnedWriteBatch,
+        event: &LogEvent,
+    ) -> Result<(), StoreError> {
         for record in &event.purchases {
             batch.insert(&self.purchases, record.identity().into_bytes(), encode(record)?);
         }
@@ -83,7 +91,9 @@ impl Tables {
             }
             match delta {
                 PositionDelta::Sold(units) => row.position.sold += units,
-                PositionDelta::Bought(source, units, records) => row.position.count(*source, *units, *records),
+                PositionDelta::Bought(source, units, records) => {
+                    row.position.count(*source, *units, *records)
+                }
             }
             touched.push(key);
         }

@@ -39,21 +39,40 @@ impl Directory {
         };
         fs::create_dir_all(path).map_err(io(path))?;
         let lock_path = path.join(LOCK_FILE);
-        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io(&lock_path))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: lock_path, source }),
+            Err(TryLockError::Error(source)) => {
+                return Err(OpenError::Io {
+                    path: lock_path,
+                    source,
+                });
+            }
         }
         let head = match fs::read_to_string(path.join(HEAD_FILE)) {
             Ok(text) => read_head(path, &text)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_head(path)?,
-            Err(source) => return Err(OpenError::Io { path: path.join(HEAD_FILE), source }),
+            Err(source) => {
+                return Err(OpenError::Io {
+                    path: path.join(HEAD_FILE),
+                    source,
+                });
+            }
         };
         let secret = u128::from_str_radix(&head.paper_secret, 16)
             .map_err(|e| damaged(path, format!("{HEAD_FILE}: paper_secret: {e}")))?
             .to_be_bytes();
-        Ok(Self { path: path.to_owned(), secret, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            secret,
+            _lock: lock,
+        })
     }
 
     /// Hashes document and visit numbers.
@@ -63,7 +82,10 @@ impl Directory {
 }
 
 fn damaged(dir: &Path, what: String) -> OpenError {
-    OpenError::Damaged { dir: dir.to_owned(), what }
+    OpenError::Damaged {
+        dir: dir.to_owned(),
+        what,
+    }
 }
 
 fn read_head(dir: &Path, text: &str) -> Result<Head, OpenError> {
@@ -75,7 +97,11 @@ fn read_head(dir: &Path, text: &str) -> Result<Head, OpenError> {
     let version: Version = toml::from_str(text).map_err(|e| damaged(dir, format!("{HEAD_FILE}: {e}")))?;
     if version.format_version > FORMAT_VERSION {
         let (found, known) = (version.format_version, FORMAT_VERSION);
-        return Err(OpenError::Newer { dir: dir.to_owned(), found, known });
+        return Err(OpenError::Newer {
+            dir: dir.to_owned(),
+            found,
+            known,
+        });
     }
     toml::from_str(text).map_err(|e| damaged(dir, format!("{HEAD_FILE}: {e}")))
 }
@@ -89,7 +115,10 @@ fn new_head(dir: &Path) -> Result<Head, OpenError> {
         let mut bytes = [0_u8; 16];
         File::open(path)
             .and_then(|mut f| f.read_exact(&mut bytes))
-            .map_err(|source| OpenError::Io { path: path.into(), source })?;
+            .map_err(|source| OpenError::Io {
+                path: path.into(),
+                source,
+            })?;
         Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
     };
     let head = Head {
@@ -98,7 +127,10 @@ fn new_head(dir: &Path) -> Result<Head, OpenError> {
         paper_secret: random("/dev/urandom")?,
     };
     let text = toml::to_string(&head).map_err(|e| damaged(dir, e.to_string()))?;
-    write_durably(dir, &text).map_err(|source| OpenError::Io { path: dir.join(HEAD_FILE), source })?;
+    write_durably(dir, &text).map_err(|source| OpenError::Io {
+        path: dir.join(HEAD_FILE),
+        source,
+    })?;
     Ok(head)
 }
 

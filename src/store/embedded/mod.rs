@@ -75,7 +75,9 @@ pub enum OpenError {
         known: u32,
     },
     /// Not what a gateway wrote.
-    #[error("{dir} is damaged: {what}. Restore it from a backup; do not start with an empty directory in its place")]
+    #[error(
+        "{dir} is damaged: {what}. Restore it from a backup; do not start with an empty directory in its place"
+    )]
     Damaged {
         /// The directory.
         dir: PathBuf,
@@ -86,7 +88,9 @@ pub enum OpenError {
     #[error(transparent)]
     Log(#[from] super::log::OpenError),
     /// The tables refused.
-    #[error("the tables in {dir} cannot be opened ({what}). They can be derived again: move {dir} away and start")]
+    #[error(
+        "the tables in {dir} cannot be opened ({what}). They can be derived again: move {dir} away and start"
+    )]
     Tables {
         /// The tables' directory.
         dir: PathBuf,
@@ -114,7 +118,9 @@ pub struct EmbeddedStore {
 
 impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmbeddedStore").field("state", &*self.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("EmbeddedStore")
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,7 +131,11 @@ impl EmbeddedStore {
     }
 
     /// As [`open`](Self::open), writing the log through `files`.
-    pub fn open_with(dir: &Path, options: &EmbeddedOptions, files: Box<dyn LogFiles>) -> Result<Self, OpenError> {
+    pub fn open_with(
+        dir: &Path,
+        options: &EmbeddedOptions,
+        files: Box<dyn LogFiles>,
+    ) -> Result<Self, OpenError> {
         let directory = Directory::open(dir)?;
         let tables = Tables::open(&dir.join("tables"), options.cache_bytes)?;
         let log = recover(dir, options, &tables, files)?;
@@ -136,8 +146,17 @@ impl EmbeddedStore {
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))
-            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
-        Ok(Self { tables, jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(thread)), state, hasher })
+            .map_err(|source| OpenError::Io {
+                path: dir.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            tables,
+            jobs: Mutex::new(Some(jobs)),
+            writer: Mutex::new(Some(thread)),
+            state,
+            hasher,
+        })
     }
 }
 
@@ -148,17 +167,26 @@ fn recover(
     tables: &Tables,
     files: Box<dyn LogFiles>,
 ) -> Result<EventLog, OpenError> {
-    let damaged = |what: String| OpenError::Damaged { dir: dir.to_owned(), what };
+    let damaged = |what: String| OpenError::Damaged {
+        dir: dir.to_owned(),
+        what,
+    };
     let from = tables.watermark().map_err(|e| damaged(e.to_string()))?;
-    let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
+    let log_options = LogOptions {
+        segment_bytes_max: options.segment_bytes_max,
+    };
     let (log, replay) = EventLog::open_with(&dir.join("log"), log_options, from, files)?;
     let mut groups = 0_u64;
     for group in replay {
         let group = group?;
-        let events: Result<Vec<_>, _> =
-            group.payloads().map(|(at, bytes)| LogEvent::decode(bytes).map(|event| (at, event))).collect();
+        let events: Result<Vec<_>, _> = group
+            .payloads()
+            .map(|(at, bytes)| LogEvent::decode(bytes).map(|event| (at, event)))
+            .collect();
         let events = events.map_err(|e| damaged(format!("log position {}: {e}", group.start)))?;
-        tables.apply(&events, group.end).map_err(|e| damaged(e.to_string()))?;
+        tables
+            .apply(&events, group.end)
+            .map_err(|e| damaged(e.to_string()))?;
         groups += 1;
     }
     if groups > 0 {

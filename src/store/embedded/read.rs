@@ -1,10 +1,11 @@
 //! The embedded store behind the store traits.
 
+use super::EmbeddedStore;
 use super::tables::{
-    PositionRow, REGISTRY_VERSION, awaited_prefix, decode, document_prefix, get, outcome_key, position_key, unreadable,
+    PositionRow, REGISTRY_VERSION, awaited_prefix, decode, document_prefix, get, outcome_key, position_key,
+    unreadable,
 };
 use super::writer::Job;
-use super::EmbeddedStore;
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, RequestKey};
@@ -13,8 +14,8 @@ use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::event::RegistryMoment;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, RegistryStore, Store, StoreError,
-    StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, RegistryStore, Store,
+    StoreError, StoreState,
 };
 use jiff::Timestamp;
 use std::ops::Bound;
@@ -28,17 +29,33 @@ impl EmbeddedStore {
         job: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Job + Send,
     ) -> Result<T, CommitError> {
         let closed = || CommitError::Refused(StoreError::Stopped("the store is closed".to_owned()));
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let jobs = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
         jobs.send(job(reply)).await.map_err(|_| closed())?;
         drop(jobs);
-        answer.await.unwrap_or_else(|_| Err(CommitError::Unknown("the writer stopped before it answered".to_owned())))
+        answer.await.unwrap_or_else(|_| {
+            Err(CommitError::Unknown(
+                "the writer stopped before it answered".to_owned(),
+            ))
+        })
     }
 }
 
 impl ClaimLedger for EmbeddedStore {
-    fn histories<'a>(&'a self, keys: &'a [CodeKey]) -> Answering<'a, Result<Vec<Option<History>>, StoreError>> {
-        Box::pin(async move { keys.iter().map(|key| get(&self.tables.claims, key.as_bytes())).collect() })
+    fn histories<'a>(
+        &'a self,
+        keys: &'a [CodeKey],
+    ) -> Answering<'a, Result<Vec<Option<History>>, StoreError>> {
+        Box::pin(async move {
+            keys.iter()
+                .map(|key| get(&self.tables.claims, key.as_bytes()))
+                .collect()
+        })
     }
 
     fn outcome<'a>(&'a self, key: &'a RequestKey) -> Answering<'a, Result<Option<Outcome>, StoreError>> {
@@ -72,12 +89,18 @@ impl ClaimLedger for EmbeddedStore {
     ) -> Answering<'a, Result<Vec<(CodeKey, History)>, StoreError>> {
         Box::pin(async move {
             let start = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes().to_vec()));
-            let rows = self.tables.claims.range::<Vec<u8>, _>((start, Bound::Unbounded)).take(limit).map(|guard| {
-                let (key, value) = guard.into_inner().map_err(unreadable)?;
-                let key = CodeKey::from_bytes(&key)
-                    .ok_or_else(|| StoreError::Unreadable("a claim has a key that is no code".to_owned()))?;
-                Ok((key, decode(&value)?))
-            });
+            let rows = self
+                .tables
+                .claims
+                .range::<Vec<u8>, _>((start, Bound::Unbounded))
+                .take(limit)
+                .map(|guard| {
+                    let (key, value) = guard.into_inner().map_err(unreadable)?;
+                    let key = CodeKey::from_bytes(&key).ok_or_else(|| {
+                        StoreError::Unreadable("a claim has a key that is no code".to_owned())
+                    })?;
+                    Ok((key, decode(&value)?))
+                });
             rows.collect()
         })
     }
@@ -88,7 +111,10 @@ impl ClaimLedger for EmbeddedStore {
 }
 
 impl PurchaseBook for EmbeddedStore {
-    fn positions<'a>(&'a self, asked: &'a [(Pool, String)]) -> Answering<'a, Result<Vec<Position>, StoreError>> {
+    fn positions<'a>(
+        &'a self,
+        asked: &'a [(Pool, String)],
+    ) -> Answering<'a, Result<Vec<Position>, StoreError>> {
         Box::pin(async move {
             let read = |(pool, code): &(Pool, String)| {
                 let row: Option<PositionRow> = get(&self.tables.positions, &position_key(pool, code))?;
@@ -111,9 +137,12 @@ impl PurchaseBook for EmbeddedStore {
         limit: usize,
     ) -> Answering<'a, Result<Vec<AwaitedKey>, StoreError>> {
         Box::pin(async move {
-            let prefix = of.map(|(pool, code)| awaited_prefix(pool, code)).unwrap_or_default();
+            let prefix = of
+                .map(|(pool, code)| awaited_prefix(pool, code))
+                .unwrap_or_default();
             let rows = self.tables.awaited.prefix(prefix).take(limit);
-            rows.map(|guard| decode(&guard.value().map_err(unreadable)?)).collect()
+            rows.map(|guard| decode(&guard.value().map_err(unreadable)?))
+                .collect()
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
 //! them into log events.
 
-use super::tables::{PositionRow, REGISTRY_VERSION, Tables, decode, get, outcome_key, pool_prefix, unreadable};
+use super::tables::{
+    PositionRow, REGISTRY_VERSION, Tables, decode, get, outcome_key, pool_prefix, unreadable,
+};
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, RequestKey};
@@ -55,7 +57,11 @@ impl Overlay {
         Ok(LogEvent {
             claims: change.claims.into_iter().map(|c| (c.key, c.history)).collect(),
             outcomes: change.outcomes.into_iter().map(|o| (o.key, o.outcome)).collect(),
-            documents: change.document.into_iter().map(|(key, document)| (key, document.0)).collect(),
+            documents: change
+                .document
+                .into_iter()
+                .map(|(key, document)| (key, document.0))
+                .collect(),
             adds: change.sold.into_iter().map(sold).collect(),
             awaited: change.awaited,
             settled: change.settled,
@@ -118,9 +124,14 @@ impl Overlay {
         }
         let stands = match self.registry_version {
             Some(version) => version,
-            None => get::<(u64, RegistryMoment)>(&tables.meta, REGISTRY_VERSION)?.map_or(0, |(version, _)| version),
+            None => get::<(u64, RegistryMoment)>(&tables.meta, REGISTRY_VERSION)?
+                .map_or(0, |(version, _)| version),
         };
-        let version = if event.registry.is_empty() { stands } else { stands + 1 };
+        let version = if event.registry.is_empty() {
+            stands
+        } else {
+            stands + 1
+        };
         if version != stands {
             event.registry_version = Some((version, RegistryMoment(at)));
             self.registry_version = Some(version);
@@ -137,18 +148,34 @@ fn load_status<T: PartialEq>(known: Option<&T>, new: &T) -> LoadStatus {
     }
 }
 
-fn add_record(event: &mut LogEvent, record: &PurchaseRecord, replaced: Option<&PurchaseRecord>, chain: Option<String>) {
+fn add_record(
+    event: &mut LogEvent,
+    record: &PurchaseRecord,
+    replaced: Option<&PurchaseRecord>,
+    chain: Option<String>,
+) {
     let before = replaced.map_or(Decimal::ZERO, |r| r.quantity);
-    let delta = PositionDelta::Bought(record.source, record.quantity - before, i32::from(replaced.is_none()));
+    let delta = PositionDelta::Bought(
+        record.source,
+        record.quantity - before,
+        i32::from(replaced.is_none()),
+    );
     let code = record.catalog_code.clone();
-    event.adds.push((Pool::Institution(record.institution), code.clone(), delta.clone()));
+    event
+        .adds
+        .push((Pool::Institution(record.institution), code.clone(), delta.clone()));
     if let Some(group) = chain {
         event.adds.push((Pool::Chain(group), code, delta));
     }
 }
 
 /// Moves what an institution bought and sold from its old chain to its new one.
-fn regroup(tables: &Tables, event: &mut LogEvent, old: &Institution, new: &Institution) -> Result<(), StoreError> {
+fn regroup(
+    tables: &Tables,
+    event: &mut LogEvent,
+    old: &Institution,
+    new: &Institution,
+) -> Result<(), StoreError> {
     let prefix = pool_prefix(&Pool::Institution(new.code));
     for guard in tables.positions.prefix(&prefix) {
         let (key, value) = guard.into_inner().map_err(unreadable)?;
@@ -166,7 +193,9 @@ fn regroup(tables: &Tables, event: &mut LogEvent, old: &Institution, new: &Insti
 
 fn deltas_of(position: &Position, sign: i32) -> Vec<PositionDelta> {
     let factor = Decimal::from(sign);
-    let [platform, filed, opening] = position.records.map(|n| i32::try_from(n).unwrap_or(i32::MAX) * sign);
+    let [platform, filed, opening] = position
+        .records
+        .map(|n| i32::try_from(n).unwrap_or(i32::MAX) * sign);
     vec![
         PositionDelta::Sold(position.sold * factor),
         PositionDelta::Bought(PurchaseSource::Platform, position.platform * factor, platform),

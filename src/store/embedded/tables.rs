@@ -47,8 +47,14 @@ pub(super) struct PositionRow {
 
 impl Tables {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        let wrong = |e: fjall::Error| OpenError::Tables { dir: dir.to_owned(), what: e.to_string() };
-        let db = Database::builder(dir).cache_size(cache_bytes).open().map_err(wrong)?;
+        let wrong = |e: fjall::Error| OpenError::Tables {
+            dir: dir.to_owned(),
+            what: e.to_string(),
+        };
+        let db = Database::builder(dir)
+            .cache_size(cache_bytes)
+            .open()
+            .map_err(wrong)?;
         let table = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(wrong);
         Ok(Self {
             claims: table("claims")?,

@@ -1,9 +1,9 @@
 //! The writer thread: collects, checks, writes one group, syncs once, applies, answers everybody.
 
+use super::EmbeddedOptions;
 use super::directory::Directory;
 use super::resolve::Overlay;
 use super::tables::Tables;
-use super::EmbeddedOptions;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
@@ -18,8 +18,15 @@ const GROUP_BYTES_MAX: u64 = FRAME_BYTES_MAX / 4;
 /// What waits for the writer.
 pub(super) enum Job {
     Commit(Change, oneshot::Sender<Result<(), CommitError>>),
-    Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
-    Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
+    Purchases(
+        Vec<(PurchaseRecord, Option<String>)>,
+        oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>,
+    ),
+    Rows(
+        Vec<RegistryRow>,
+        Timestamp,
+        oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>,
+    ),
 }
 
 /// An answer that is sent once its group is durable and applied, or has failed.
@@ -53,7 +60,13 @@ impl Writer {
         options: EmbeddedOptions,
         state: watch::Sender<StoreState>,
     ) -> Self {
-        Self { directory, tables, log, options, state }
+        Self {
+            directory,
+            tables,
+            log,
+            options,
+            state,
+        }
     }
 
     /// Works until every sender is gone, then closes the tables.
@@ -97,7 +110,10 @@ impl Writer {
         let least = self.options.disk_free_bytes_min;
         match free_bytes(&self.directory.path) {
             Ok(free) if free < least => {
-                let why = format!("{free} bytes are free, {least} are needed; free space in {}", self.directory.path.display());
+                let why = format!(
+                    "{free} bytes are free, {least} are needed; free space in {}",
+                    self.directory.path.display()
+                );
                 self.say(StoreState::Full(why.clone()));
                 return Some(StoreError::Full(why));
             }
@@ -114,7 +130,9 @@ impl Writer {
             match &state {
                 StoreState::Ready => tracing::info!("the store takes changes again"),
                 StoreState::Full(why) => tracing::error!(%why, "the store takes no changes"),
-                StoreState::Stopped(why) => tracing::error!(%why, "the store has stopped; restart the gateway"),
+                StoreState::Stopped(why) => {
+                    tracing::error!(%why, "the store has stopped; restart the gateway")
+                }
             }
             self.state.send_replace(state);
         }
@@ -128,26 +146,40 @@ impl Writer {
                 let resolved = group.overlay.resolve_change(&self.tables, change);
                 group.add(resolved, answer);
             }
-            Job::Purchases(records, reply) => {
-                match group.overlay.resolve_purchases(&self.tables, records) {
-                    Ok((event, answers)) => {
-                        group.add(Ok(event), Box::new(|result| send(reply, result.map(|()| answers))));
-                    }
-                    Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| Vec::new())))),
+            Job::Purchases(records, reply) => match group.overlay.resolve_purchases(&self.tables, records) {
+                Ok((event, answers)) => {
+                    group.add(
+                        Ok(event),
+                        Box::new(|result| send(reply, result.map(|()| answers))),
+                    );
                 }
-            }
+                Err(e) => group.add(
+                    Err(e),
+                    Box::new(|result| send(reply, result.map(|()| Vec::new()))),
+                ),
+            },
             Job::Rows(rows, at, reply) => match group.overlay.resolve_rows(&self.tables, rows, at) {
                 Ok((event, answers, version)) => {
-                    group.add(Ok(event), Box::new(move |result| send(reply, result.map(|()| (answers, version)))));
+                    group.add(
+                        Ok(event),
+                        Box::new(move |result| send(reply, result.map(|()| (answers, version)))),
+                    );
                 }
-                Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0))))),
+                Err(e) => group.add(
+                    Err(e),
+                    Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0)))),
+                ),
             },
         }
     }
 
     /// Makes the group durable, applies it, answers everybody.
     fn finish(&mut self, group: Group) {
-        let result = if group.events.is_empty() { Ok(()) } else { self.write(group.events, &group.payloads) };
+        let result = if group.events.is_empty() {
+            Ok(())
+        } else {
+            self.write(group.events, &group.payloads)
+        };
         for answer in group.answers {
             answer(result.clone());
         }
@@ -157,7 +189,10 @@ impl Writer {
     }
 
     fn write(&mut self, events: Vec<LogEvent>, payloads: &[Vec<u8>]) -> Result<(), CommitError> {
-        let receipt = self.log.append_group(payloads).map_err(|error| self.refused_by_log(&error))?;
+        let receipt = self
+            .log
+            .append_group(payloads)
+            .map_err(|error| self.refused_by_log(&error))?;
         let events: Vec<_> = receipt.positions.iter().copied().zip(events).collect();
         self.tables.apply(&events, receipt.end).map_err(|error| {
             // It is durable, but cannot be seen: whatever is decided from here on could be wrong.
