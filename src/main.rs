@@ -1,1 +1,19 @@
-fn main() {}
+//! Reads the command line, runs it, sets the exit code.
+
+use clap::Parser;
+use std::process::ExitCode;
+use tracegate::cli::{Cli, run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tracegate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

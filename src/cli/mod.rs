@@ -1,4 +1,73 @@
-//! Door 3: the command line.
+//! Door 3: the command line, for people and scripts. Everything that touches data goes through the gRPC door.
 
+mod check;
+mod connect;
+mod demo;
 pub mod files;
+mod import;
+mod load;
 pub mod nhsa;
+pub mod play;
+mod policy;
+mod replay;
+mod serve;
+mod show;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Verifies drug traceability codes at the moment of dispensing.
+///
+/// 药品追溯码校验网关:无码不付、不网采不结算、一码一销。
+#[derive(Debug, Parser)]
+#[command(name = "tracegate", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  tracegate demo                                     a morning at several counters, nothing else needed
+  tracegate serve --data-dir /var/lib/tracegate      run a gateway
+  tracegate import drugs drugs.csv                   load the prefix map into it
+  tracegate check ']C183003850000000131888'          what is this code?
+  tracegate replay --registry DIR messages.jsonl --out verdicts.jsonl";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a gateway until SIGTERM or Ctrl-C.
+    Serve(serve::Args),
+    /// Play a morning at several counters on an embedded gateway and show every verdict.
+    Demo(demo::Args),
+    /// Play messages of the national interface, one JSON object a line, and write a verdict for each.
+    Replay(replay::Args),
+    /// Load a CSV file into a running gateway.
+    Import(import::Args),
+    /// Say what codes are, and what a gateway would answer.
+    Check(check::Args),
+    /// Check rule files, or explain which rule applies and why.
+    Policy(policy::Args),
+    /// Print the settings in force and every mistake at once.
+    CheckConfig(CheckConfig),
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckConfig {
+    /// Settings over the defaults (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs a command line.
+pub async fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Import(args) => import::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Policy(args) => policy::run(args),
+        Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),
+    }
+}

@@ -17,7 +17,7 @@ pub use cells::Cells;
 pub use error::{BadCell, FileError, Reject};
 pub use registry::OwnSchemeRow;
 pub use rejects::RejectsWriter;
-pub use rows::{Row, Rows, read_rows};
+pub use rows::{Row, Rows, Taken, read_rows};
 
 #[cfg(test)]
 mod tests;

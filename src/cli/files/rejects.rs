@@ -23,6 +23,13 @@ impl<W: Write> RejectsWriter<W> {
         Ok(Self { out })
     }
 
+    /// Goes on with a file that has its header.
+    pub fn append(out: W) -> Self {
+        Self {
+            out: csv::WriterBuilder::new().flexible(true).from_writer(out),
+        }
+    }
+
     /// Appends one reject.
     ///
     /// # Errors

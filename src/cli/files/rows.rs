@@ -32,7 +32,30 @@ pub struct Rows<'a, T> {
     columns: Vec<String>,
     places: HashMap<&'static str, usize>,
     ended: bool,
+    taken: Option<Taken>,
     row: PhantomData<fn() -> T>,
+}
+
+/// Where the last good row stood, for whoever refuses it later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The line it starts on.
+    pub line: u64,
+    /// Its cells as they stand in the file.
+    pub record: Vec<String>,
+}
+
+impl Taken {
+    /// The reject of a row that was readable but refused elsewhere.
+    pub fn refused(self, reason: String) -> Reject {
+        Reject {
+            line: self.line,
+            column: String::new(),
+            reason,
+            record: self.record,
+            ends_file: false,
+        }
+    }
 }
 
 /// Opens a CSV file: checks its encoding and its header, and takes no row yet.
@@ -60,6 +83,7 @@ pub fn read_rows<'a, T: Row>(reader: impl Read + Send + 'a) -> Result<Rows<'a, T
         columns,
         places,
         ended: false,
+        taken: None,
         row: PhantomData,
     })
 }
@@ -151,19 +175,33 @@ impl<T: Row> Rows<'_, T> {
         &self.columns
     }
 
-    fn read_row(&self, record: Record) -> Result<T, Reject> {
+    /// Where the row that was given last stood; `None` after a reject, and once asked.
+    pub fn taken(&mut self) -> Option<Taken> {
+        self.taken.take()
+    }
+
+    fn read_row(&mut self, record: Record) -> Result<T, Reject> {
         let Record { line, cells, damage } = record;
         let result = match damage {
             Some(reason) => Err(BadCell { column: "", reason }),
             None => T::read(&Cells::new(&self.places, &cells)),
         };
-        result.map_err(|BadCell { column, reason }| Reject {
-            line,
-            column: column.to_owned(),
-            reason,
-            record: cells,
-            ends_file: false,
-        })
+        match result {
+            Ok(row) => {
+                self.taken = Some(Taken { line, record: cells });
+                Ok(row)
+            }
+            Err(BadCell { column, reason }) => {
+                self.taken = None;
+                Err(Reject {
+                    line,
+                    column: column.to_owned(),
+                    reason,
+                    record: cells,
+                    ends_file: false,
+                })
+            }
+        }
     }
 
     fn broken_off(&mut self, error: &io::Error) -> Reject {

@@ -1,0 +1,132 @@
+//! `demo`: a morning at several counters, on an embedded gateway, with nothing else needed.
+
+use super::connect::{Clients, Embedded};
+use super::files::Reject;
+use super::play::{Played, Player};
+use super::replay::{Folder, Rejects, load_registry};
+use super::show::{Summary, table};
+use crate::clock::Stopwatch;
+use crate::domain::time::local_time;
+use anyhow::{Result, bail};
+
+/// A small province, shipped with the program.
+const PROVINCE: &[(&str, &str)] = &[
+    ("institutions.csv", include_str!("../../demo/institutions.csv")),
+    ("drugs.csv", include_str!("../../demo/drugs.csv")),
+    ("purchases.csv", include_str!("../../demo/purchases.csv")),
+    (
+        "purchase_feeds.csv",
+        include_str!("../../demo/purchase_feeds.csv"),
+    ),
+    ("no_code_list.csv", include_str!("../../demo/no_code_list.csv")),
+    ("own_schemes.csv", include_str!("../../demo/own_schemes.csv")),
+];
+/// Its morning.
+const MORNING: &str = include_str!("../../demo/morning.jsonl");
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tracegate demo
+  tracegate demo --lang en
+  tracegate demo --json | tail -n 1")]
+pub(super) struct Args {
+    /// Print one JSON object with the counts as the last line.
+    #[arg(long)]
+    json: bool,
+    /// Language of the sentences to the cashier.
+    #[arg(long, value_enum, default_value_t = Language::Both)]
+    lang: Language,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Language {
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+    /// Both.
+    Both,
+}
+
+pub(super) async fn run(args: Args) -> Result<()> {
+    let clock = Stopwatch::start();
+    let embedded = Embedded::start(None, &[]).await?;
+    println!("an embedded gateway listens on {}", embedded.address());
+    let mut clients = Clients::connect(&embedded.address()).await?;
+    for (file, loaded) in load_registry(&mut clients, &Folder::BuiltIn(PROVINCE), &mut NoRejects).await? {
+        println!("{file}: {loaded}");
+    }
+    let mut player = Player::new(embedded.address(), Some(embedded.clock()));
+    let mut summary = Summary::default();
+    let mut rows = table(["time", "counter", "message", "verdict", "findings and what to do"]);
+    for (n, line) in (1..).zip(MORNING.lines()) {
+        let played = player.play(n, line).await?;
+        summary.add(&played);
+        rows.add_row(row(&played, args.lang));
+    }
+    embedded.stop().await;
+    println!("{rows}\n{summary}");
+    if args.json {
+        println!("{}", json(&summary, clock.elapsed().as_millis()));
+    }
+    Ok(())
+}
+
+fn row(played: &Played, language: Language) -> [String; 5] {
+    let time = played.scene.clock.map(local_time).unwrap_or_default();
+    let message = match played.scene.codes.as_slice() {
+        [] => format!("{} (no code)", played.infno),
+        [one] => format!("{} {}", played.infno, visible(one)),
+        [first, rest @ ..] => format!("{} {} +{}", played.infno, visible(first), rest.len()),
+    };
+    let findings = played.findings.iter().map(|finding| {
+        let class = finding.class.map(|c| format!(" {c}")).unwrap_or_default();
+        let role = finding.role.map(|r| format!(" ({r})")).unwrap_or_default();
+        let (zh, en) = &finding.sentences;
+        let sentence = match language {
+            Language::Zh => zh.clone(),
+            Language::En => en.clone(),
+            Language::Both => format!("{zh}\n{en}"),
+        };
+        format!("{}{class}{role}\n{sentence}", finding.reason)
+    });
+    let says: Vec<String> = findings.chain(played.error.clone()).collect();
+    [
+        time,
+        played.scene.institution.clone(),
+        message,
+        played.verdict.to_owned(),
+        says.join("\n"),
+    ]
+}
+
+/// What was scanned, with control characters made visible.
+fn visible(scanned: &str) -> String {
+    scanned
+        .chars()
+        .map(|c| if c.is_control() { '␣' } else { c })
+        .collect()
+}
+
+fn json(summary: &Summary, elapsed_ms: u128) -> serde_json::Value {
+    serde_json::json!({
+        "documents": summary.documents,
+        "codes": summary.codes,
+        "allow": summary.verdict("ALLOW"),
+        "remind": summary.verdict("REMIND"),
+        "block": summary.verdict("BLOCK"),
+        "findings": summary.findings,
+        "duplicates": summary.duplicates,
+        "elapsed_ms": u64::try_from(elapsed_ms).unwrap_or(u64::MAX),
+    })
+}
+
+/// The shipped province has no bad rows.
+struct NoRejects;
+
+impl Rejects for NoRejects {
+    fn take(&mut self, file: &'static str, _: &[String], reject: &Reject) -> Result<()> {
+        bail!("{file} line {}: {} {}", reject.line, reject.column, reject.reason)
+    }
+}
