@@ -1,5 +1,7 @@
 //! The clock: the only file that asks the time.
 
+#![expect(clippy::disallowed_methods, reason = "the one place that asks the time")]
+
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::sync::Mutex;

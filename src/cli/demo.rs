@@ -1,13 +1,15 @@
 //! `demo`: a morning at several counters, on an embedded gateway, with nothing else needed.
 
 use super::connect::{Clients, Embedded};
-use super::files::Reject;
+use super::files::{Reject, Row, read_rows};
 use super::play::{Played, Player};
 use super::replay::{Folder, Rejects, load_registry};
 use super::show::{Summary, table};
 use crate::clock::Stopwatch;
+use crate::domain::party::Institution;
 use crate::domain::time::local_time;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::collections::HashMap;
 
 /// A small province, shipped with the program.
 const PROVINCE: &[(&str, &str)] = &[
@@ -57,13 +59,14 @@ pub(super) async fn run(args: Args) -> Result<()> {
     for (file, loaded) in load_registry(&mut clients, &Folder::BuiltIn(PROVINCE), &mut NoRejects).await? {
         println!("{file}: {loaded}");
     }
+    let names = counter_names()?;
     let mut player = Player::new(embedded.address(), Some(embedded.clock()));
     let mut summary = Summary::default();
     let mut rows = table(["time", "counter", "message", "verdict", "findings and what to do"]);
     for (n, line) in (1..).zip(MORNING.lines()) {
         let played = player.play(n, line).await?;
         summary.add(&played);
-        rows.add_row(row(&played, args.lang));
+        rows.add_row(row(&played, &names, args.lang));
     }
     embedded.stop().await;
     println!("{rows}\n{summary}");
@@ -73,8 +76,28 @@ pub(super) async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn row(played: &Played, language: Language) -> [String; 5] {
+/// Institution codes and the names of the counters behind them.
+fn counter_names() -> Result<HashMap<String, String>> {
+    let (_, content) = PROVINCE
+        .iter()
+        .find(|(file, _)| *file == Institution::FILE_NAME)
+        .context("institutions")?;
+    let rows = read_rows::<Institution>(content.as_bytes())?;
+    Ok(rows
+        .flatten()
+        .map(|row| (row.code.to_string(), row.name))
+        .collect())
+}
+
+fn row(played: &Played, names: &HashMap<String, String>, language: Language) -> [String; 5] {
     let time = played.scene.clock.map(local_time).unwrap_or_default();
+    let time = time
+        .split_once(' ')
+        .map_or(time.clone(), |(_, hour)| hour.to_owned());
+    let code = &played.scene.institution;
+    let counter = names
+        .get(code)
+        .map_or_else(|| code.clone(), |name| format!("{name}\n{code}"));
     let message = match played.scene.codes.as_slice() {
         [] => format!("{} (no code)", played.infno),
         [one] => format!("{} {}", played.infno, visible(one)),
@@ -94,7 +117,7 @@ fn row(played: &Played, language: Language) -> [String; 5] {
     let says: Vec<String> = findings.chain(played.error.clone()).collect();
     [
         time,
-        played.scene.institution.clone(),
+        counter,
         message,
         played.verdict.to_owned(),
         says.join("\n"),

@@ -1,5 +1,14 @@
 //! The integration tests: real gateways on free ports, real connections, real kills.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected ends in a panic, and says so"
+)]
+
 mod acceptance;
 mod crash;
 mod days;

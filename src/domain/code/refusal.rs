@@ -115,7 +115,7 @@ impl Refusal {
         match self {
             Self::Empty => fixed("内容为空", "nothing was scanned"),
             Self::TooLong(bytes) => (
-                format!("{bytes}字节,超过{}字节", super::SCANNED_BYTES_MAX),
+                format!("{bytes}字节，超过{}字节", super::SCANNED_BYTES_MAX),
                 format!("{bytes} bytes, more than {}", super::SCANNED_BYTES_MAX),
             ),
             Self::SpreadsheetDamage => fixed(
@@ -123,12 +123,12 @@ impl Refusal {
                 "a spreadsheet turned it into a number and lost digits",
             ),
             Self::WrongLength(digits) => (
-                format!("{digits}位数字,应为20位"),
+                format!("{digits}位数字，应为20位"),
                 format!("{digits} digits where 20 are due"),
             ),
-            Self::FirstDigit => fixed("20位数字,但首位不是8", "20 digits, but the first is not 8"),
+            Self::FirstDigit => fixed("20位数字，但首位不是8", "20 digits, but the first is not 8"),
             Self::LetterAmongDigits { letter, position } => (
-                format!("第{position}位是“{letter}”,应为数字"),
+                format!("第{position}位是“{letter}”，应为数字"),
                 format!("{letter:?} at place {position} is no digit"),
             ),
             Self::SeveralCodes(codes) => (
@@ -140,7 +140,7 @@ impl Refusal {
                 format!("{} stands in no trace code", shown(*c)),
             ),
             Self::TextTooLong(characters) => (
-                format!("{characters}个字符,最多100个"),
+                format!("{characters}个字符，最多100个"),
                 format!("{characters} characters, at most 100 are allowed"),
             ),
             Self::NoFamily => fixed(
@@ -151,7 +151,7 @@ impl Refusal {
                 format!("GTIN {gtin}校验位错误"),
                 format!("wrong check digit in GTIN {gtin}"),
             ),
-            Self::GtinMissing => fixed("缺少GTIN(01)", "the GTIN (01) is missing"),
+            Self::GtinMissing => fixed("缺少GTIN（01）", "the GTIN (01) is missing"),
             Self::ElementUnknown(text) => (
                 format!("“{text}”不是已知的GS1应用标识符"),
                 format!("{text:?} is no known GS1 application identifier"),
@@ -162,12 +162,12 @@ impl Refusal {
                 format!("a product bar code of {digits} digits"),
             ),
             Self::BarcodeCheckDigit => fixed(
-                "13位数字,商品条码校验位错误",
+                "13位数字，商品条码校验位错误",
                 "13 digits, a product bar code with a wrong check digit",
             ),
-            Self::CatalogCode => fixed("23位,首位为字母", "23 characters, the first a letter"),
-            Self::ConsumableCode => fixed("20位,首位为C", "20 characters, the first a C"),
-            Self::NationalDrugCode => fixed("14位数字,以86开头", "14 digits that begin with 86"),
+            Self::CatalogCode => fixed("23位，首位为字母", "23 characters, the first a letter"),
+            Self::ConsumableCode => fixed("20位，首位为C", "20 characters, the first a C"),
+            Self::NationalDrugCode => fixed("14位数字，以86开头", "14 digits that begin with 86"),
             Self::Url(fault) => fault.phrase(),
         }
     }
@@ -178,27 +178,27 @@ impl ElementFault {
         let (zh, en) = element_name(element);
         match self {
             Self::ImpossibleDate(value) => (
-                format!("{zh}({element}){value}不存在"),
+                format!("{zh}（{element}）{value}不存在"),
                 format!("impossible {en} ({element}) {value}"),
             ),
             Self::TooLong { limit, found } => (
-                format!("{zh}({element})有{found}个字符,最多{limit}个"),
+                format!("{zh}（{element}）有{found}个字符，最多{limit}个"),
                 format!("{en} ({element}) has {found} characters, at most {limit} are allowed"),
             ),
             Self::TooShort(0) => (
-                format!("{zh}({element})为空"),
+                format!("{zh}（{element}）为空"),
                 format!("{en} ({element}) is empty"),
             ),
             Self::TooShort(found) => (
-                format!("{zh}({element})不完整,仅{found}个字符"),
+                format!("{zh}（{element}）不完整，仅{found}个字符"),
                 format!("{en} ({element}) is cut off after {found} characters"),
             ),
             Self::Character(c) => (
-                format!("{zh}({element})含不允许的字符{}", shown(*c)),
+                format!("{zh}（{element}）含不允许的字符{}", shown(*c)),
                 format!("{en} ({element}) holds {}, which is not allowed there", shown(*c)),
             ),
             Self::Repeated => (
-                format!("{zh}({element})出现两次且内容不同"),
+                format!("{zh}（{element}）出现两次且内容不同"),
                 format!("{en} ({element}) is there twice with different values"),
             ),
         }

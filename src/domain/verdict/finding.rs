@@ -136,9 +136,12 @@ impl Caller {
 
 /// The strictest of the findings.
 pub fn strictest(findings: &[Finding]) -> Verdict {
-    let of = |finding: &Finding| match finding.reason {
-        Reason::InDoubt => Verdict::Pending,
-        _ => Verdict::from(finding.enforcement),
+    let of = |finding: &Finding| {
+        if finding.reason == Reason::InDoubt {
+            Verdict::Pending
+        } else {
+            finding.enforcement.into()
+        }
     };
     findings.iter().map(of).max().unwrap_or(Verdict::Allow)
 }

@@ -28,7 +28,7 @@ impl Sentence {
             Evidence::Scanned(detail) => {
                 let base = plain(finding.reason);
                 Self::new(
-                    format!("{}({})", base.zh, detail.text_zh()),
+                    format!("{}（{}）", base.zh, detail.text_zh()),
                     format!("{} ({})", base.en, detail.text()),
                 )
             }
@@ -38,7 +38,7 @@ impl Sentence {
                 units_per_pack,
             } => pack(*quantity, *units_per_pack),
             Evidence::Drug { catalog_code, name } => Self::new(
-                format!("该追溯码属于另一药品{name}({catalog_code})。请核对所扫药盒与单据。"),
+                format!("该追溯码属于另一药品{name}（{catalog_code}）。请核对所扫药盒与单据。"),
                 format!(
                     "This code belongs to another drug, {name} ({catalog_code}). Check the box against the line."
                 ),
@@ -49,7 +49,7 @@ impl Sentence {
             } => Self::new(sentence_zh.clone(), sentence_en.clone()),
             Evidence::Feed { age_seconds, .. } => feed(*age_seconds),
             Evidence::Price { unit_price, listed } => Self::new(
-                format!("售价{unit_price}元高于挂网价{listed}元(每最小计价单位)。请改价后重新提交。"),
+                format!("售价{unit_price}元高于挂网价{listed}元（每最小计价单位）。请改价后重新提交。"),
                 format!(
                     "The price {unit_price} is above the listed price {listed} (yuan per unit). Correct the price."
                 ),
@@ -61,7 +61,7 @@ impl Sentence {
             Evidence::HeldUntil(until) => {
                 let until = local_time(*until);
                 Self::new(
-                    format!("该药盒被另一张未结算单据占用至{until}。请勿交付,先作废该单据或稍后重试。"),
+                    format!("该药盒被另一张未结算单据占用至{until}。请勿交付，先作废该单据或稍后重试。"),
                     format!(
                         "Another open document holds this box until {until}. Hand nothing over; void it or ask again."
                     ),
@@ -90,7 +90,7 @@ fn other_sale(finding: &Finding, sale: &OtherSale) -> Sentence {
     };
     let (review_zh, review_en) = if sale.proposed {
         (
-            "补报过迟,由医保人工认定。",
+            "补报过迟，由医保人工认定。",
             " Reported too late to settle by itself; a reviewer decides.",
         )
     } else {
@@ -98,7 +98,7 @@ fn other_sale(finding: &Finding, sale: &OtherSale) -> Sentence {
     };
     Sentence::new(
         format!(
-            "重复追溯码:{what_zh};{who_zh}于{at}有销售记录,{order_zh}。请换一盒扫码,并保留此盒待查。{review_zh}"
+            "重复追溯码：{what_zh}；{who_zh}于{at}有销售记录，{order_zh}。请换一盒扫码，并保留此盒待查。{review_zh}"
         ),
         format!(
             "Duplicate: {what_en}; on record at {who_en}, {at}; {order_en}. Take another box and keep this one aside.{review_en}"
@@ -119,29 +119,31 @@ fn class_words(class: DuplicateClass) -> (&'static str, &'static str) {
 
 fn quantities(reason: Reason, expected: Decimal, found: Decimal) -> Sentence {
     let (expected, found) = (expected.normalize(), found.normalize());
-    match reason {
-        Reason::CodeCountMismatch => Sentence::new(
-            format!("应扫{expected}盒,实扫{found}个码。请逐盒扫码。"),
+    if reason == Reason::CodeCountMismatch {
+        return Sentence::new(
+            format!("应扫{expected}盒，实扫{found}个码。请逐盒扫码。"),
             format!("{expected} packs but {found} codes. Scan each pack once."),
-        ),
-        Reason::Oversold => Sentence::new(
-            format!("已售{found},采购仅{expected}(最小计价单位)。请核对采购记录。"),
-            format!("{found} sold but only {expected} bought (smallest units). Check the purchase records."),
-        ),
-        _ => Sentence::new(
-            format!("每盒数量未知,已拆零{found}(提醒线{expected})。请上报该药品的包装数量。"),
-            format!(
-                "Units per pack unknown; {found} drawn so far (reminder at {expected}). Report the pack size."
-            ),
-        ),
+        );
     }
+    if reason == Reason::Oversold {
+        return Sentence::new(
+            format!("已售{found}，采购仅{expected}（最小计价单位）。请核对采购记录。"),
+            format!("{found} sold but only {expected} bought (smallest units). Check the purchase records."),
+        );
+    }
+    Sentence::new(
+        format!("每盒数量未知，已拆零{found}（提醒线{expected}）。请上报该药品的包装数量。"),
+        format!(
+            "Units per pack unknown; {found} drawn so far (reminder at {expected}). Report the pack size."
+        ),
+    )
 }
 
 fn pack(quantity: Decimal, units_per_pack: Option<u32>) -> Sentence {
     let quantity = quantity.normalize();
     let units = units_per_pack.map_or_else(|| "?".to_owned(), |u| u.to_string());
     Sentence::new(
-        format!("数量{quantity}不是整盒(每盒{units})。整盒销售请改数量,拆零请标明拆零。"),
+        format!("数量{quantity}不是整盒（每盒{units}）。整盒销售请改数量，拆零请标明拆零。"),
         format!(
             "Quantity {quantity} is not a whole number of packs of {units}. Correct it, or mark the line as split."
         ),
@@ -151,7 +153,7 @@ fn pack(quantity: Decimal, units_per_pack: Option<u32>) -> Sentence {
 fn feed(age_seconds: i64) -> Sentence {
     let hours = age_seconds / 3600;
     Sentence::new(
-        format!("暂未查到采购记录,采购数据已滞后{hours}小时。可先发药,采购数据到达前暂不支付。"),
+        format!("暂未查到采购记录，采购数据已滞后{hours}小时。可先发药，采购数据到达前暂不支付。"),
         format!(
             "No purchase found yet; the purchase data is {hours} hours old. You may go on; not payable until it arrives."
         ),
@@ -162,7 +164,7 @@ fn clock(reason: Reason, occurred_at: jiff::Timestamp, received_at: jiff::Timest
     let (event, now) = (local_time(occurred_at), local_time(received_at));
     if reason == Reason::EventTimeClamped {
         return Sentence::new(
-            format!("单据时间{event}略快于平台时间{now},已按平台时间记录。请校准时钟。"),
+            format!("单据时间{event}略快于平台时间{now}，已按平台时间记录。请校准时钟。"),
             format!("The event time {event} is slightly ahead of {now} and was set to now. Check the clock."),
         );
     }
@@ -180,11 +182,11 @@ fn plain(reason: Reason) -> Sentence {
             "The institution is not registered. Ask the bureau to register it.",
         ),
         Reason::InstitutionSuspended => (
-            "机构协议已中止,不能医保结算。请联系医保部门。",
+            "机构协议已中止，不能医保结算。请联系医保部门。",
             "The institution's agreement is suspended. Contact the bureau.",
         ),
         Reason::ProductBarcode => (
-            "扫到的是商品条码(69码)。请扫药盒上的追溯码。",
+            "扫到的是商品条码（69码）。请扫药盒上的追溯码。",
             "This is the product bar code. Scan the trace code on the box.",
         ),
         Reason::CatalogCode => (
@@ -212,7 +214,7 @@ fn plain(reason: Reason) -> Sentence {
             "Damaged by a spreadsheet. Export codes as text, or scan again",
         ),
         Reason::PlaceholderCode => (
-            "这是占位码,视同无码。请扫真实追溯码。",
+            "这是占位码，视同无码。请扫真实追溯码。",
             "This placeholder counts as no code. Scan the real code.",
         ),
         Reason::CodeRepeated => (
@@ -220,11 +222,11 @@ fn plain(reason: Reason) -> Sentence {
             "One box was scanned twice in this document. Remove one scan.",
         ),
         Reason::NoCode => (
-            "应扫追溯码而未扫。请扫码;医院可先发药,补传前暂不支付。",
+            "应扫追溯码而未扫。请扫码；医院可先发药，补传前暂不支付。",
             "A trace code is due. Scan it; a hospital may go on, not payable until uploaded.",
         ),
         Reason::NoCodeListed => (
-            "在无码库有效期内,可不扫码。",
+            "在无码库有效期内，可不扫码。",
             "On the no-code list: no code is due.",
         ),
         Reason::NotSmallestPack => (
@@ -232,31 +234,31 @@ fn plain(reason: Reason) -> Sentence {
             "This is a carton or middle-pack code. Scan the small code.",
         ),
         Reason::PrefixUnmapped => (
-            "药品标识码尚未对照。可继续,已列入对照清单。",
+            "药品标识码尚未对照。可继续，已列入对照清单。",
             "The code's prefix is not mapped yet. You may go on; it is queued for mapping.",
         ),
         Reason::NotPurchased => (
-            "无平台采购订单,也无备案采购,不予结算。请补采购或备案。",
+            "无平台采购订单，也无备案采购，不予结算。请补采购或备案。",
             "No platform order and no filed purchase: not settled. File the purchase first.",
         ),
         Reason::SerialMissing => (
-            "该码无可读序列号,无法判断重复。请核对后继续。",
+            "该码无可读序列号，无法判断重复。请核对后继续。",
             "No readable serial in this code; duplicates cannot be judged. Check and go on.",
         ),
         Reason::ReturnUnpaired => (
-            "未找到本机构的销售记录,退货已登记,待销售上传后匹配。",
+            "未找到本机构的销售记录，退货已登记，待销售上传后匹配。",
             "No sale on record here; the return is kept and paired when the sale arrives.",
         ),
         Reason::AlreadyReturned => (
-            "该盒已退过货。请核对,勿重复退货。",
+            "该盒已退过货。请核对，勿重复退货。",
             "This box was already returned. Check; do not return it twice.",
         ),
         Reason::Provisional => (
-            "账本暂不可达,临时放行,稍后补核。",
+            "账本暂不可达，临时放行，稍后补核。",
             "The ledger cannot be reached; provisional, settled later.",
         ),
         Reason::InDoubt => (
-            "结果未定。请勿交付,稍后用同一请求号重试。",
+            "结果未定。请勿交付，稍后用同一请求号重试。",
             "Not decided. Hand nothing over; ask again with the same request id.",
         ),
         Reason::Duplicate | Reason::SplitElsewhere => (
@@ -277,7 +279,7 @@ fn plain(reason: Reason) -> Sentence {
             "The code belongs to another drug. Check the box.",
         ),
         Reason::PurchaseNotKnownYet => (
-            "采购数据未到,暂不支付。",
+            "采购数据未到，暂不支付。",
             "Purchase data has not arrived; not payable yet.",
         ),
         Reason::Oversold => (

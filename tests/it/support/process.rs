@@ -1,0 +1,80 @@
+//! A gateway as a process of its own, to be killed and started again.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tracegate");
+
+/// A running gateway; killed when dropped.
+pub struct GatewayProcess {
+    child: Child,
+    /// Where it listens.
+    pub address: String,
+    stderr: Option<ChildStderr>,
+}
+
+impl GatewayProcess {
+    /// Starts one on a free port and waits until it listens.
+    pub fn start(data_dir: &Path, env: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .env("TRACEGATE_STORE_DISK_FREE_BYTES_MIN", "1")
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("stdout can be read");
+        let mut stderr = child.stderr.take();
+        let Some(address) = line.trim().strip_prefix("tracegate listens on ") else {
+            let mut said = String::new();
+            if let Some(stderr) = &mut stderr {
+                stderr.read_to_string(&mut said).expect("stderr can be read");
+            }
+            panic!("the gateway did not start: {line:?} {said}");
+        };
+        Self {
+            address: address.to_owned(),
+            child,
+            stderr,
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status();
+        assert!(sent.expect("kill can be run").success(), "signal {name} was sent");
+    }
+
+    /// kill -9, and waits for the end.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
+    }
+
+    /// Waits for its end; gives its exit status and what it said on standard error.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        if let Some(mut stderr) = self.stderr.take() {
+            stderr.read_to_string(&mut said).expect("stderr can be read");
+        }
+        (self.child.wait().expect("the process ends"), said)
+    }
+}
+
+impl Drop for GatewayProcess {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
