@@ -115,13 +115,7 @@ fn row(played: &Played, names: &HashMap<String, String>, language: Language) -> 
         format!("{}{class}{role}\n{sentence}", finding.reason)
     });
     let says: Vec<String> = findings.chain(played.error.clone()).collect();
-    [
-        time,
-        counter,
-        message,
-        played.verdict.to_owned(),
-        says.join("\n"),
-    ]
+    [time, counter, message, played.verdict.to_owned(), says.join("\n")]
 }
 
 /// What was scanned, with control characters made visible.

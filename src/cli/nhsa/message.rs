@@ -57,24 +57,18 @@ pub struct SaleLine {
     pub row: u32,
     /// `med_list_codg`; `None` in a 2207, where the drug follows from the code.
     pub catalog_code: Option<String>,
-    /// `fixmedins_hilist_name`.
-    pub item_name: Option<String>,
     /// `sel_retn_cnt` in smallest priced units, with the sign it was sent with; `None` = not said.
     pub quantity: Option<Decimal>,
     /// `trdn_flag` 1: parts of an opened pack.
     pub split: bool,
     /// `finl_trns_pric` in yuan per smallest priced unit.
     pub unit_price: Option<Decimal>,
-    /// `mdtrt_setl_type` 1; without it, whether the row has a `setl_id`.
+    /// `mdtrt_setl_type` 1; where it says neither 1 nor 2, whether the row has a `setl_id`.
     pub insured: bool,
     /// `sel_retn_time`; the message's clock where the row does not say.
     pub occurred_at: Timestamp,
     /// The codes as scanned, noise and repetitions included; blank ones left out.
     pub codes: Vec<String>,
-    /// `manu_lotnum`.
-    pub lot_no: Option<String>,
-    /// `memo`.
-    pub memo: Option<String>,
 }
 
 /// The rows of a return message that share document and visit: one request.
@@ -109,8 +103,6 @@ pub struct ReturnLine {
     pub occurred_at: Timestamp,
     /// The codes as scanned, noise and repetitions included; blank ones left out.
     pub codes: Vec<String>,
-    /// `memo`.
-    pub memo: Option<String>,
 }
 
 /// Why a message, or a row of it, could not be read.

@@ -60,31 +60,21 @@ fn sold(fields: &Fields<'_>, row: u32, clock: Timestamp) -> Result<(Option<Strin
     let line = SaleLine {
         row,
         catalog_code: fields.text("med_list_codg")?,
-        item_name: fields.text("fixmedins_hilist_name")?,
         quantity: fields.decimal("sel_retn_cnt")?,
         split: fields.flag("trdn_flag")?.unwrap_or(false),
         unit_price: fields.decimal("finl_trns_pric")?,
         insured: insured(fields)?.unwrap_or(settlement.is_some()),
         occurred_at: fields.time("sel_retn_time")?.unwrap_or(clock),
         codes: row_codes(fields, row)?,
-        lot_no: fields.text("manu_lotnum")?,
-        memo: fields.text("memo")?,
     };
     Ok((settlement, line))
 }
 
+/// Whether the fund pays. A value that is not known here says nothing: refusing the row would leave its boxes
+/// free to be sold again.
 fn insured(fields: &Fields<'_>) -> Result<Option<bool>, MessageError> {
-    const NAME: &str = "mdtrt_setl_type";
-    fields
-        .one_of(NAME, &[("1", true), ("2", false)])?
-        .map_err(|text| {
-            let text: String = text.chars().take(40).collect();
-            fields.fault(
-                NAME,
-                format!("{text:?} is not a kind of settlement"),
-                "send 1 (insured) or 2 (self-paid)",
-            )
-        })
+    let kind = fields.one_of("mdtrt_setl_type", &[("1", true), ("2", false)])?;
+    Ok(kind.ok().flatten())
 }
 
 /// What a return row says about the sale it undoes.
@@ -105,7 +95,6 @@ fn returned(fields: &Fields<'_>, row: u32, clock: Timestamp) -> Result<(Origin, 
         split: fields.flag("trdn_flag")?.unwrap_or(false),
         occurred_at: fields.time("sel_retn_time")?.unwrap_or(clock),
         codes: row_codes(fields, row)?,
-        memo: fields.text("memo")?,
     };
     Ok((origin, line))
 }

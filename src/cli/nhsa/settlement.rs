@@ -119,14 +119,11 @@ fn line(row: u32, code: String, split: bool, clock: Timestamp) -> SaleLine {
     SaleLine {
         row,
         catalog_code: None,
-        item_name: None,
         quantity: None,
         split,
         unit_price: None,
         insured: true,
         occurred_at: clock,
         codes: vec![code],
-        lot_no: None,
-        memo: None,
     }
 }

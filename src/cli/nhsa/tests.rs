@@ -100,15 +100,12 @@ fn reads_a_sale_whole() {
     let expected = SaleLine {
         row: 1,
         catalog_code: Some("XH04AA060A0060100600060".to_owned()),
-        item_name: Some("药".to_owned()),
         quantity: Some("1.0000".parse().unwrap()),
         split: false,
         unit_price: Some("189.7700".parse().unwrap()),
         insured: true,
         occurred_at: moment("2026-03-09T23:59:00Z"),
         codes: vec![CODE.to_owned()],
-        lot_no: Some("L2601".to_owned()),
-        memo: None,
     };
     assert_eq!(document.lines, [expected]);
 }

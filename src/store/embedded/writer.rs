@@ -10,10 +10,14 @@ use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
 use crate::store::{Change, CommitError, LoadStatus, LogEvent, StoreError, StoreState};
 use fjall::PersistMode;
 use jiff::Timestamp;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A group takes no further change once it holds this many bytes.
 const GROUP_BYTES_MAX: u64 = FRAME_BYTES_MAX / 4;
+
+/// How often a full disk is looked at.
+const FULL_DISK_LOOK: Duration = Duration::from_millis(100);
 
 /// What waits for the writer.
 pub(super) enum Job {
@@ -72,7 +76,7 @@ impl Writer {
     /// Works until every sender is gone, then closes the tables.
     pub fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut held_over = None;
-        while let Some(first) = held_over.take().or_else(|| waiting.blocking_recv()) {
+        while let Some(first) = held_over.take().or_else(|| self.next(&mut waiting)) {
             if let Some(refusal) = self.refusal() {
                 answer_of(first)(Err(refusal.into()));
                 continue;
@@ -84,6 +88,22 @@ impl Writer {
         if let Err(error) = self.tables.db.persist(PersistMode::SyncAll) {
             tracing::warn!(%error, "the tables were not synced at close; they catch up from the log at start");
         }
+    }
+
+    /// The next job. While the disk is full it looks for space by itself: nobody sends work to a gateway that
+    /// says it is not serving, so waiting for work alone would be waiting for ever.
+    fn next(&mut self, waiting: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        while matches!(&*self.state.borrow(), StoreState::Full(_)) {
+            match waiting.try_recv() {
+                Ok(job) => return Some(job),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    std::thread::park_timeout(FULL_DISK_LOOK);
+                    self.refusal();
+                }
+            }
+        }
+        waiting.blocking_recv()
     }
 
     /// The changes that wait, up to the limits of a group. Registry rows make a group of their own: they read

@@ -12,7 +12,6 @@ fn names_row_and_field_of_what_cannot_be_read() {
         ("finl_trns_pric", "\"12,5\"", "thousands separators"),
         ("trdn_flag", "\"yes\"", "send 0 or 1"),
         ("trdn_flag", "2", "send 0 or 1"),
-        ("mdtrt_setl_type", "\"3\"", "2 (self-paid)"),
         ("sel_retn_time", "\"2026-03-10\"", "without a time of day"),
         ("rtal_docno", "{}", "an object, not text"),
     ] {
