@@ -72,10 +72,7 @@ impl std::fmt::Debug for dyn Store {
 impl Gateway {
     /// Binds, opens the store, and serves.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let listening = |source| StartError::Listen {
-            address: config.grpc.listen,
-            source,
-        };
+        let listening = |source| StartError::Listen { address: config.grpc.listen, source };
         let listener = TcpListener::bind(config.grpc.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let policy = load_policy(&config.policy_files)?;
@@ -84,20 +81,10 @@ impl Gateway {
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
         let stop = CancellationToken::new();
-        let door = Door {
-            engine,
-            work: work.clone(),
-        };
+        let door = Door { engine, work: work.clone() };
         let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
-        Ok(Self {
-            address,
-            store,
-            work,
-            stop,
-            server,
-            drain_max: config.drain_max,
-        })
+        Ok(Self { address, store, work, stop, server, drain_max: config.drain_max })
     }
 
     /// Where it listens.
@@ -110,6 +97,7 @@ impl Gateway {
     pub async fn stop(self, at_once: impl Future<Output = ()>) {
         self.stop.cancel();
         self.work.close();
+        // signal: this is the deadline for those that never come.
         let deadline = tokio::time::sleep(self.drain_max);
         let mut server = self.server;
         let drained = async {
@@ -150,9 +138,7 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter
-        .set_serving::<DispensingServiceServer<Dispensing>>()
-        .await;
+    reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
     tokio::spawn(report_health(reporter, store, stop.clone()));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
@@ -176,9 +162,7 @@ async fn serve(
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Ok(tokio::spawn(
-        router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }),
-    ))
+    Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await })))
 }
 
 /// Says "not serving" while the store takes no changes, and at shutdown.
@@ -187,13 +171,9 @@ async fn report_health(reporter: HealthReporter, store: Arc<dyn Store>, stop: Ca
     loop {
         let ready = matches!(&*state.borrow_and_update(), StoreState::Ready);
         if ready {
-            reporter
-                .set_serving::<DispensingServiceServer<Dispensing>>()
-                .await;
+            reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
         } else {
-            reporter
-                .set_not_serving::<DispensingServiceServer<Dispensing>>()
-                .await;
+            reporter.set_not_serving::<DispensingServiceServer<Dispensing>>().await;
         }
         tokio::select! {
             changed = state.changed() => if changed.is_err() { return },

@@ -154,9 +154,7 @@ impl Config {
     }
 
     fn from_table(table: Table) -> Result<Self, ConfigError> {
-        let raw: Raw = table
-            .try_into()
-            .map_err(|e: toml::de::Error| ConfigError(vec![e.to_string()]))?;
+        let raw: Raw = table.try_into().map_err(|e: toml::de::Error| ConfigError(vec![e.to_string()]))?;
         let mut mistakes = Vec::new();
         let listen = raw.grpc.listen.parse().unwrap_or_else(|e| {
             mistakes.push(format!(
@@ -176,11 +174,7 @@ impl Config {
         if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             mistakes.push(format!("log.level: {e}"));
         }
-        if mistakes.is_empty() {
-            Ok(raw.into_config(listen))
-        } else {
-            Err(ConfigError(mistakes))
-        }
+        if mistakes.is_empty() { Ok(raw.into_config(listen)) } else { Err(ConfigError(mistakes)) }
     }
 }
 
@@ -190,47 +184,25 @@ impl Raw {
         let wide = |n: usize| n as u64;
         [
             ("grpc.message_bytes_max", self.grpc.message_bytes_max.into()),
-            (
-                "grpc.requests_per_connection_max",
-                self.grpc.requests_per_connection_max.into(),
-            ),
-            (
-                "grpc.connection_age_seconds_max",
-                self.grpc.connection_age_seconds_max.into(),
-            ),
+            ("grpc.requests_per_connection_max", self.grpc.requests_per_connection_max.into()),
+            ("grpc.connection_age_seconds_max", self.grpc.connection_age_seconds_max.into()),
             ("grpc.request_seconds_max", self.grpc.request_seconds_max.into()),
             ("store.cache_bytes", self.store.cache_bytes),
             ("store.group_changes_max", wide(self.store.group_changes_max)),
             ("store.queue_changes_max", wide(self.store.queue_changes_max)),
             ("store.segment_bytes_max", self.store.segment_bytes_max),
-            (
-                "limits.lines_per_document_max",
-                wide(self.limits.lines_per_document_max),
-            ),
+            ("limits.lines_per_document_max", wide(self.limits.lines_per_document_max)),
             ("limits.codes_per_line_max", wide(self.limits.codes_per_line_max)),
             ("limits.text_bytes_max", wide(self.limits.text_bytes_max)),
-            (
-                "limits.events_per_report_max",
-                wide(self.limits.events_per_report_max),
-            ),
+            ("limits.events_per_report_max", wide(self.limits.events_per_report_max)),
             ("limits.rows_per_load_max", wide(self.limits.rows_per_load_max)),
-            (
-                "shutdown.drain_seconds_max",
-                self.shutdown.drain_seconds_max.into(),
-            ),
+            ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into()),
         ]
     }
 
     fn into_config(self, listen: SocketAddr) -> Config {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self {
-            grpc,
-            store,
-            policy,
-            limits,
-            shutdown,
-            log,
-        } = self;
+        let Self { grpc, store, policy, limits, shutdown, log } = self;
         Config {
             grpc: Grpc {
                 listen,
@@ -260,18 +232,13 @@ impl Raw {
                 rows_per_load_max: limits.rows_per_load_max,
             },
             drain_max: seconds(shutdown.drain_seconds_max),
-            log: Log {
-                level: log.level,
-                json: log.format == "json",
-            },
+            log: Log { level: log.level, json: log.format == "json" },
         }
     }
 }
 
 fn default_table() -> Result<Table, ConfigError> {
-    DEFAULTS
-        .parse()
-        .map_err(|e: toml::de::Error| ConfigError(vec![format!("built-in defaults: {e}")]))
+    DEFAULTS.parse().map_err(|e: toml::de::Error| ConfigError(vec![format!("built-in defaults: {e}")]))
 }
 
 /// Puts a file over the defaults; a name that the defaults do not have is a mistake.
@@ -315,11 +282,7 @@ fn overlay_environment(table: &mut Table, env: impl Fn(&str) -> Option<String>, 
     for (section, values) in table.iter_mut() {
         let Value::Table(values) = values else { continue };
         for (name, value) in values.iter_mut() {
-            let variable = format!(
-                "{ENVIRONMENT_PREFIX}{}_{}",
-                section.to_uppercase(),
-                name.to_uppercase()
-            );
+            let variable = format!("{ENVIRONMENT_PREFIX}{}_{}", section.to_uppercase(), name.to_uppercase());
             let Some(text) = env(&variable) else { continue };
             match value_like(value, &text) {
                 Some(read) => *value = read,
@@ -337,73 +300,11 @@ fn value_like(like: &Value, text: &str) -> Option<Value> {
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
         Value::Array(_) => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            Some(Value::Array(
-                parts.map(|part| Value::String(part.to_owned())).collect(),
-            ))
+            Some(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))
         }
         Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        Config::load_with(Some(file.path()), |name| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn defaults_are_valid_and_loopback() {
-        let config = Config::built_in().unwrap();
-        assert!(config.grpc.listen.ip().is_loopback());
-        assert_eq!(config.limits, Limits::default());
-        assert_eq!(config.store, EmbeddedOptions::default());
-    }
-
-    #[test]
-    fn environment_wins_over_file_over_defaults() {
-        let file = "[grpc]\nlisten = '127.0.0.1:1'\n[limits]\ntext_bytes_max = 64\n";
-        let config = load(
-            file,
-            &[
-                ("TRACEGATE_GRPC_LISTEN", "127.0.0.1:2"),
-                ("TRACEGATE_POLICY_FILES", "a.toml, b.toml"),
-            ],
-        );
-        let config = config.unwrap();
-        assert_eq!(config.grpc.listen.port(), 2);
-        assert_eq!(config.limits.text_bytes_max, 64);
-        assert_eq!(
-            config.policy_files,
-            [PathBuf::from("a.toml"), PathBuf::from("b.toml")]
-        );
-    }
-
-    #[test]
-    fn every_mistake_is_reported_at_once() {
-        let file = "[grpc]\nlisten = 'nowhere'\nlissten = 'x'\n[limits]\ntext_bytes_max = 'many'\n[nope]\na = 1\n[log]\nformat = 'xml'\n[shutdown]\ndrain_seconds_max = 0\n";
-        let ConfigError(mistakes) = load(file, &[("TRACEGATE_GRPC_REFLECTION", "perhaps")]).unwrap_err();
-        for part in [
-            "grpc.lissten",
-            "limits.text_bytes_max",
-            "[nope]",
-            "grpc.listen:",
-            "log.format",
-            "drain_seconds_max",
-            "TRACEGATE_GRPC_REFLECTION",
-        ] {
-            assert!(
-                mistakes.iter().any(|m| m.contains(part)),
-                "{part} in {mistakes:#?}"
-            );
-        }
-    }
-}
+mod tests;

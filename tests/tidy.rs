@@ -32,9 +32,5 @@ fn keeps(complaints: &[String]) {
 /// Fails where a rule has nothing to say about a text that breaks it, or complains about one that does not.
 #[track_caller]
 fn check(complaints: &[String], broken: bool, about: &str) {
-    assert_eq!(
-        !complaints.is_empty(),
-        broken,
-        "{about}\ncomplaints: {complaints:#?}"
-    );
+    assert_eq!(!complaints.is_empty(), broken, "{about}\ncomplaints: {complaints:#?}");
 }

@@ -96,53 +96,28 @@ fn checked(scanned: &str, rules: &ScanRules) -> Checked {
         Scan::Code(code @ TraceCode::Own(_)) => {
             ("own", code.to_string(), "a manufacturer's own code".to_owned())
         }
-        Scan::NoSerial {
-            text,
-            ambiguous: true,
-            ..
-        } => (
-            "GS1",
-            text.clone(),
-            "more than one way to read it: duplicates cannot be judged".to_owned(),
-        ),
-        Scan::NoSerial { text, .. } => (
-            "GS1",
-            text.clone(),
-            "no serial: duplicates cannot be judged".to_owned(),
-        ),
+        Scan::NoSerial { text, ambiguous: true, .. } => {
+            ("GS1", text.clone(), "more than one way to read it: duplicates cannot be judged".to_owned())
+        }
+        Scan::NoSerial { text, .. } => {
+            ("GS1", text.clone(), "no serial: duplicates cannot be judged".to_owned())
+        }
         Scan::Placeholder { text } => ("placeholder", text.clone(), "stands for no code".to_owned()),
-        Scan::Refused { reason, text, detail } => (
-            reason.name(),
-            text.clone(),
-            format!("{} {}", detail.text_zh(), detail.text()),
-        ),
+        Scan::Refused { reason, text, detail } => {
+            (reason.name(), text.clone(), format!("{} {}", detail.text_zh(), detail.text()))
+        }
     };
     let prefix = match &scan {
         Scan::Code(code) => code.prefix().map(str::to_owned),
         Scan::NoSerial { gtin, .. } => gtin.clone(),
         Scan::Placeholder { .. } | Scan::Refused { .. } => None,
     };
-    let visible = scanned
-        .chars()
-        .map(|c| if c.is_control() { '␣' } else { c })
-        .collect();
-    Checked {
-        scanned: visible,
-        family,
-        code,
-        prefix,
-        says,
-        verdict: None,
-        findings: Vec::new(),
-    }
+    let visible = scanned.chars().map(|c| if c.is_control() { '␣' } else { c }).collect();
+    Checked { scanned: visible, family, code, prefix, says, verdict: None, findings: Vec::new() }
 }
 
 async fn ask(clients: &mut Clients, institution: &str, args: &Args, row: &mut Checked) -> Result<()> {
-    let payment = if args.self_paid {
-        pb::Payment::SelfPaid
-    } else {
-        pb::Payment::Insured
-    };
+    let payment = if args.self_paid { pb::Payment::SelfPaid } else { pb::Payment::Insured };
     let line = pb::Line {
         catalog_code: args.catalog_code.clone(),
         codes: vec![row.code.clone()],
@@ -154,25 +129,14 @@ async fn ask(clients: &mut Clients, institution: &str, args: &Args, row: &mut Ch
         lines: vec![line],
         ..pb::Document::default()
     };
-    let answer = clients
-        .dispensing
-        .check(pb::CheckRequest {
-            document: Some(document),
-        })
-        .await;
-    let decision = answer
-        .context("the gateway refused the question")?
-        .into_inner()
-        .decision
-        .unwrap_or_default();
+    let answer = clients.dispensing.check(pb::CheckRequest { document: Some(document) }).await;
+    let decision =
+        answer.context("the gateway refused the question")?.into_inner().decision.unwrap_or_default();
     let name = decision.verdict().as_str_name();
     row.verdict = Some(name.strip_prefix("VERDICT_").unwrap_or(name).to_owned());
     row.findings = decision.findings.into_iter().map(PlayedFinding::from).collect();
-    let says: Vec<String> = row
-        .findings
-        .iter()
-        .map(|f| format!("{}: {} {}", f.reason, f.sentences.0, f.sentences.1))
-        .collect();
+    let says: Vec<String> =
+        row.findings.iter().map(|f| format!("{}: {} {}", f.reason, f.sentences.0, f.sentences.1)).collect();
     if !says.is_empty() {
         row.says = says.join("\n");
     }

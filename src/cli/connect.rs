@@ -33,11 +33,7 @@ pub struct Clients {
 impl Clients {
     /// Connects to `HOST:PORT` or `http://HOST:PORT`.
     pub async fn connect(address: &str) -> Result<Self> {
-        let uri = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
-        };
+        let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let endpoint = Endpoint::from_shared(uri).with_context(|| format!("{address:?} is no address"))?;
         let channel = endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true).connect().await.with_context(|| {
             format!("no gateway answers at {address}; start one with `tracegate serve`, or say where with --to")
@@ -77,11 +73,7 @@ impl Embedded {
         config.policy_files = policy_files.to_vec();
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let gateway = Gateway::start(&config, Arc::<ManualClock>::clone(&clock)).await?;
-        Ok(Self {
-            gateway,
-            clock,
-            _temporary: temporary,
-        })
+        Ok(Self { gateway, clock, _temporary: temporary })
     }
 
     /// Where it listens.

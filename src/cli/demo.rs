@@ -16,10 +16,7 @@ const PROVINCE: &[(&str, &str)] = &[
     ("institutions.csv", include_str!("../../demo/institutions.csv")),
     ("drugs.csv", include_str!("../../demo/drugs.csv")),
     ("purchases.csv", include_str!("../../demo/purchases.csv")),
-    (
-        "purchase_feeds.csv",
-        include_str!("../../demo/purchase_feeds.csv"),
-    ),
+    ("purchase_feeds.csv", include_str!("../../demo/purchase_feeds.csv")),
     ("no_code_list.csv", include_str!("../../demo/no_code_list.csv")),
     ("own_schemes.csv", include_str!("../../demo/own_schemes.csv")),
 ];
@@ -78,26 +75,17 @@ pub(super) async fn run(args: Args) -> Result<()> {
 
 /// Institution codes and the names of the counters behind them.
 fn counter_names() -> Result<HashMap<String, String>> {
-    let (_, content) = PROVINCE
-        .iter()
-        .find(|(file, _)| *file == Institution::FILE_NAME)
-        .context("institutions")?;
+    let (_, content) =
+        PROVINCE.iter().find(|(file, _)| *file == Institution::FILE_NAME).context("institutions")?;
     let rows = read_rows::<Institution>(content.as_bytes())?;
-    Ok(rows
-        .flatten()
-        .map(|row| (row.code.to_string(), row.name))
-        .collect())
+    Ok(rows.flatten().map(|row| (row.code.to_string(), row.name)).collect())
 }
 
 fn row(played: &Played, names: &HashMap<String, String>, language: Language) -> [String; 5] {
     let time = played.scene.clock.map(local_time).unwrap_or_default();
-    let time = time
-        .split_once(' ')
-        .map_or(time.clone(), |(_, hour)| hour.to_owned());
+    let time = time.split_once(' ').map_or(time.clone(), |(_, hour)| hour.to_owned());
     let code = &played.scene.institution;
-    let counter = names
-        .get(code)
-        .map_or_else(|| code.clone(), |name| format!("{name}\n{code}"));
+    let counter = names.get(code).map_or_else(|| code.clone(), |name| format!("{name}\n{code}"));
     let message = match played.scene.codes.as_slice() {
         [] => format!("{} (no code)", played.infno),
         [one] => format!("{} {}", played.infno, visible(one)),
@@ -120,10 +108,7 @@ fn row(played: &Played, names: &HashMap<String, String>, language: Language) -> 
 
 /// What was scanned, with control characters made visible.
 fn visible(scanned: &str) -> String {
-    scanned
-        .chars()
-        .map(|c| if c.is_control() { '␣' } else { c })
-        .collect()
+    scanned.chars().map(|c| if c.is_control() { '␣' } else { c }).collect()
 }
 
 fn json(summary: &Summary, elapsed_ms: u128) -> serde_json::Value {

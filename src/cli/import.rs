@@ -64,12 +64,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         Kind::OwnSchemes => import::<OwnSchemeRow>(&mut clients, &args).await,
     }?;
     if args.json {
-        let Loaded {
-            added,
-            unchanged,
-            replaced,
-            refused,
-        } = loaded;
+        let Loaded { added, unchanged, replaced, refused } = loaded;
         println!(
             "{}",
             serde_json::json!({"added": added, "unchanged": unchanged, "replaced": replaced, "refused": refused})
@@ -78,11 +73,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         println!("{}: {loaded}", args.file.display());
     }
     if loaded.refused > 0 {
-        bail!(
-            "{} row(s) were refused; see {}",
-            loaded.refused,
-            rejects_path(&args).display()
-        );
+        bail!("{} row(s) were refused; see {}", loaded.refused, rejects_path(&args).display());
     }
     Ok(())
 }
@@ -101,11 +92,7 @@ async fn import<T: Load>(clients: &mut Clients, args: &Args) -> Result<Loaded> {
     let bar = show::progress(bytes, "importing");
     let rows = open::<T>(BufReader::new(bar.wrap_read(file)))?;
     let columns = rows.columns().to_vec();
-    let mut rejects = LazyRejects {
-        path: rejects_path(args),
-        columns,
-        writer: None,
-    };
+    let mut rejects = LazyRejects { path: rejects_path(args), columns, writer: None };
     let loaded = load(clients, rows, || {}, |reject| rejects.write(reject)).await;
     rejects.finish()?;
     bar.finish_and_clear();

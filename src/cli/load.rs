@@ -96,16 +96,8 @@ impl Loaded {
 
 impl std::fmt::Display for Loaded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            added,
-            unchanged,
-            replaced,
-            refused,
-        } = self;
-        write!(
-            f,
-            "{added} added, {unchanged} unchanged, {replaced} replaced, {refused} refused"
-        )
+        let Self { added, unchanged, replaced, refused } = self;
+        write!(f, "{added} added, {unchanged} unchanged, {replaced} replaced, {refused} refused")
     }
 }
 
@@ -129,12 +121,7 @@ macro_rules! load {
                 clients: &mut Clients,
                 batch: Vec<pb::$wire>,
             ) -> Result<Vec<pb::LoadResult>, Status> {
-                Ok(clients
-                    .$client
-                    .$call(tokio_stream::iter(batch))
-                    .await?
-                    .into_inner()
-                    .results)
+                Ok(clients.$client.$call(tokio_stream::iter(batch)).await?.into_inner().results)
             }
         }
     };
@@ -227,8 +214,5 @@ fn text_of(date: Option<Date>) -> String {
 
 /// A moment on the wire.
 pub(super) fn moment(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: at.as_second(),
-        nanos: at.subsec_nanosecond(),
-    }
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }

@@ -99,11 +99,7 @@ impl Player {
             let address = address.clone();
             Box::pin(async move { Clients::connect(&address).await })
         };
-        Self {
-            connect: Box::new(connect),
-            counters: BTreeMap::new(),
-            clock,
-        }
+        Self { connect: Box::new(connect), counters: BTreeMap::new(), clock }
     }
 
     /// Plays one line. An error = the gateway cannot be reached or does not take it; send the line again.
@@ -113,20 +109,14 @@ impl Player {
                 if let Some(clock) = &self.clock {
                     clock.set(message.clock);
                 }
-                self.play_message(n, message)
-                    .await
-                    .with_context(|| format!("line {n}"))
+                self.play_message(n, message).await.with_context(|| format!("line {n}"))
             }
             Err(error) => Ok(Played::error(n, String::new(), error.to_string())),
         }
     }
 
     async fn clients(&mut self, institution: &str) -> Result<Clients> {
-        let name = if self.counters.len() < COUNTERS_MAX {
-            institution
-        } else {
-            ""
-        };
+        let name = if self.counters.len() < COUNTERS_MAX { institution } else { "" };
         if let Some(known) = self.counters.get(institution).or_else(|| self.counters.get(name)) {
             return Ok(known.clone());
         }
@@ -137,14 +127,7 @@ impl Player {
 
     async fn play_message(&mut self, n: u64, message: Message) -> Result<Played> {
         let mut clients = self.clients(&message.institution_code).await?;
-        let Message {
-            infno,
-            institution_code,
-            clock,
-            operator,
-            body,
-            rejected,
-        } = message;
+        let Message { infno, institution_code, clock, operator, body, rejected } = message;
         let mut played = Played::error(n, infno.clone(), String::new());
         played.scene.institution.clone_from(&institution_code);
         played.scene.clock = Some(clock);
@@ -210,8 +193,7 @@ impl Played {
         if strictness(verdict) > strictness(self.verdict) {
             self.verdict = verdict;
         }
-        self.findings
-            .extend(decision.findings.into_iter().map(PlayedFinding::from));
+        self.findings.extend(decision.findings.into_iter().map(PlayedFinding::from));
         Ok(())
     }
 }
@@ -220,10 +202,7 @@ const ERROR: &str = "ERROR";
 
 /// From mildest to strictest; an answer of any kind beats none.
 fn strictness(verdict: &str) -> usize {
-    [ERROR, "ALLOW", "REMIND", "PENDING", "BLOCK"]
-        .iter()
-        .position(|v| *v == verdict)
-        .unwrap_or(0)
+    [ERROR, "ALLOW", "REMIND", "PENDING", "BLOCK"].iter().position(|v| *v == verdict).unwrap_or(0)
 }
 
 /// Statuses that speak of the request, not of the gateway.
@@ -274,19 +253,11 @@ fn dispense_request(
         occurred_at: None,
         lines: document.lines.into_iter().map(sale_line).collect(),
     };
-    pb::DispenseRequest {
-        request_id: document.request_id,
-        document: Some(wire),
-        hold: false,
-    }
+    pb::DispenseRequest { request_id: document.request_id, document: Some(wire), hold: false }
 }
 
 fn sale_line(line: SaleLine) -> pb::Line {
-    let payment = if line.insured {
-        pb::Payment::Insured
-    } else {
-        pb::Payment::SelfPaid
-    };
+    let payment = if line.insured { pb::Payment::Insured } else { pb::Payment::SelfPaid };
     pb::Line {
         line_no: line.row,
         catalog_code: line.catalog_code.unwrap_or_default(),
@@ -310,10 +281,7 @@ fn return_request(institution: &str, operator: Option<&str>, document: ReturnDoc
         occurred_at: None,
         lines: document.lines.into_iter().map(return_line).collect(),
     };
-    pb::ReturnRequest {
-        request_id: document.request_id,
-        document: Some(wire),
-    }
+    pb::ReturnRequest { request_id: document.request_id, document: Some(wire) }
 }
 
 fn return_line(line: ReturnLine) -> pb::Line {

@@ -98,21 +98,13 @@ pub(super) fn run(args: Args) -> Result<()> {
         Command::Check { files } => {
             let policy = load_policy(&files).map_err(|e| anyhow!(e))?;
             let (rules, exemptions) = (policy.rules().len(), policy.exemptions().len());
-            println!(
-                "valid: version {}, {rules} rules, {exemptions} exemptions",
-                policy.version()
-            );
+            println!("valid: version {}, {rules} rules, {exemptions} exemptions", policy.version());
             Ok(())
         }
         Command::Explain(explain) => {
             let policy = load_policy(&explain.policy).map_err(|e| anyhow!(e))?;
             let situation = explain.situation();
-            println!(
-                "policy {}, {} on {}",
-                policy.version(),
-                situation.institution.kind,
-                situation.day
-            );
+            println!("policy {}, {} on {}", policy.version(), situation.institution.kind, situation.day);
             match explain.reason {
                 Some(reason) => candidates(&policy, reason, &situation),
                 None => overview(&policy, &situation),
@@ -154,16 +146,8 @@ fn overview(policy: &Policy, situation: &Situation<'_>) {
     let mut rows = table(["reason", "enforcement", "rule", "note"]);
     for reason in Reason::ALL {
         let ruling = policy.ruling(*reason, None, situation);
-        let (source, note) = ruling
-            .rule
-            .map(|r| (r.source.to_string(), r.note.clone()))
-            .unwrap_or_default();
-        rows.add_row([
-            reason.name().to_owned(),
-            ruling.enforcement.to_string(),
-            source,
-            note,
-        ]);
+        let (source, note) = ruling.rule.map(|r| (r.source.to_string(), r.note.clone())).unwrap_or_default();
+        rows.add_row([reason.name().to_owned(), ruling.enforcement.to_string(), source, note]);
     }
     println!("{rows}");
     if let Some(exemption) = policy.exemption(situation) {
@@ -184,12 +168,7 @@ fn candidates(policy: &Policy, reason: Reason, situation: &Situation<'_>) {
             Some(mismatch) => format!("no: {mismatch}"),
         };
         let rule = candidate.rule;
-        rows.add_row([
-            rule.source.to_string(),
-            rule.enforcement.to_string(),
-            applies,
-            rule.note.clone(),
-        ]);
+        rows.add_row([rule.source.to_string(), rule.enforcement.to_string(), applies, rule.note.clone()]);
     }
     println!("{rows}");
 }

@@ -55,9 +55,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         (None, None) => return Ok(()),
     };
     let mut clients = Clients::connect(&address).await?;
-    let mut rejects = RejectsDir {
-        out: args.out.clone(),
-    };
+    let mut rejects = RejectsDir { out: args.out.clone() };
     for (file, loaded) in
         load_registry(&mut clients, &Folder::Disk(args.registry.clone()), &mut rejects).await?
     {
@@ -90,8 +88,7 @@ async fn play(args: &Args, mut player: Player) -> Result<Summary> {
         serde_json::to_writer(&mut out, &played)?;
         out.write_all(b"\n")?;
     }
-    out.flush()
-        .with_context(|| format!("{} cannot be written", args.out.display()))?;
+    out.flush().with_context(|| format!("{} cannot be written", args.out.display()))?;
     bar.finish_and_clear();
     Ok(summary)
 }
@@ -124,10 +121,8 @@ impl Folder {
                 }
             }
             Self::BuiltIn(files) => {
-                let content = files
-                    .iter()
-                    .find(|(file, _)| *file == name)
-                    .map(|(_, content)| content.as_bytes());
+                let content =
+                    files.iter().find(|(file, _)| *file == name).map(|(_, content)| content.as_bytes());
                 Ok(content.map(|bytes| Box::new(bytes) as Box<dyn std::io::Read + Send>))
             }
         }
@@ -148,20 +143,13 @@ struct RejectsDir {
 impl Rejects for RejectsDir {
     fn take(&mut self, file: &'static str, columns: &[String], reject: &Reject) -> Result<()> {
         eprintln!("{file} line {}: {} {}", reject.line, reject.column, reject.reason);
-        let dir = self
-            .out
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let dir = self.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let path = dir.join(format!("{file}.rejects.csv"));
         let exists = path.exists();
         let file = File::options().create(true).append(true).open(&path);
         let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
-        let mut writer = if exists {
-            RejectsWriter::append(file)
-        } else {
-            RejectsWriter::new(file, columns)?
-        };
+        let mut writer =
+            if exists { RejectsWriter::append(file) } else { RejectsWriter::new(file, columns)? };
         writer.write(reject)?;
         Ok(writer.finish()?)
     }
@@ -197,13 +185,7 @@ async fn load_file<T: Load>(
     };
     let rows = open::<T>(reader)?;
     let columns = rows.columns().to_vec();
-    let loaded = load(
-        clients,
-        rows,
-        || {},
-        |reject| rejects.take(name, &columns, reject),
-    )
-    .await?;
+    let loaded = load(clients, rows, || {}, |reject| rejects.take(name, &columns, reject)).await?;
     done.push((name, loaded));
     Ok(())
 }

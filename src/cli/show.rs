@@ -18,9 +18,7 @@ pub(super) fn progress(bytes: u64, what: &'static str) -> ProgressBar {
 /// A table that fits the terminal.
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none() {
         table.set_width(120);
     }
@@ -73,26 +71,14 @@ impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let list = |counts: &BTreeMap<&'static str, u64>| {
             let parts: Vec<_> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
-            if parts.is_empty() {
-                "none".to_owned()
-            } else {
-                parts.join(", ")
-            }
+            if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
         };
-        writeln!(
-            f,
-            "messages {}, documents {}, codes {}",
-            self.messages, self.documents, self.codes
-        )?;
+        writeln!(f, "messages {}, documents {}, codes {}", self.messages, self.documents, self.codes)?;
         writeln!(f, "verdicts   {}", list(&self.verdicts))?;
         writeln!(f, "findings   {}", list(&self.findings))?;
         write!(f, "duplicates {}", list(&self.duplicates))?;
         if self.errors > 0 {
-            write!(
-                f,
-                "\nnot understood {} (see the field \"error\" of their lines)",
-                self.errors
-            )?;
+            write!(f, "\nnot understood {} (see the field \"error\" of their lines)", self.errors)?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! What happens at a counter: where it happens and who pays. Knows no clock and no wire.
 
 use crate::domain::verdict::named;
-use serde::{Deserialize, Serialize};
 
 named! {
     /// Where a drug is handed out.

@@ -116,6 +116,8 @@ pub struct Correction {
 pub enum OutcomeState {
     /// Answered.
     Decided,
+    /// Answered PENDING: the same request, sent again, is judged again.
+    Undecided,
     /// Answered and cancelled since, or cancelled before it arrived.
     Voided,
     /// Declared as never seen; a late arrival is refused.
@@ -161,21 +163,18 @@ impl Outcome {
 
     /// A request with its answer.
     pub fn decided(body: RequestBody, answer: Answer, sold: Vec<(String, Decimal)>) -> Self {
-        Self {
-            body: Some(body),
-            answer: Some(answer),
-            sold,
-            ..Self::closed(OutcomeState::Decided)
-        }
+        Self { body: Some(body), answer: Some(answer), sold, ..Self::closed(OutcomeState::Decided) }
+    }
+
+    /// A request that could not be decided yet.
+    pub fn undecided(body: RequestBody) -> Self {
+        Self { body: Some(body), ..Self::closed(OutcomeState::Undecided) }
     }
 
     /// The same outcome, one version later.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self {
-            version: self.version.saturating_add(1),
-            ..self.clone()
-        }
+        Self { version: self.version.saturating_add(1), ..self.clone() }
     }
 
     /// The dispensed document and whether it was a hold, where this outcome is one.
@@ -187,6 +186,12 @@ impl Outcome {
             | RequestBody::Confirm { .. }
             | RequestBody::Void { .. } => None,
         }
+    }
+
+    /// Whether its units count as sold only once it is confirmed. A hold that came after the fact took none: it
+    /// was recorded, and counted, as a finished sale.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.settlement_id.is_none() && self.answer.as_ref().is_some_and(|a| a.hold_expires_at.is_some())
     }
 
     /// Whether it claimed codes that still stand.

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// A designated institution's code: `H` or `P` and 11 digits, the first six of them the division.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "u64")]
 pub struct InstitutionCode {
     kind: InstitutionKind,
     digits: u64,
@@ -55,17 +56,23 @@ impl InstitutionCode {
 
     /// The code that [`packed`](Self::packed) made; `None` for any other number.
     pub const fn unpack(packed: u64) -> Option<Self> {
-        let kind = if packed >> 37 == 1 {
-            InstitutionKind::Pharmacy
-        } else {
-            InstitutionKind::Hospital
-        };
+        let kind = if packed >> 37 == 1 { InstitutionKind::Pharmacy } else { InstitutionKind::Hospital };
         let digits = packed & ((1 << 37) - 1);
-        if packed >> 38 == 0 && digits < 100_000_000_000 {
-            Some(Self { kind, digits })
-        } else {
-            None
-        }
+        if packed >> 38 == 0 && digits < 100_000_000_000 { Some(Self { kind, digits }) } else { None }
+    }
+}
+
+impl From<InstitutionCode> for u64 {
+    fn from(code: InstitutionCode) -> Self {
+        code.packed()
+    }
+}
+
+impl TryFrom<u64> for InstitutionCode {
+    type Error = BadInstitutionCode;
+
+    fn try_from(packed: u64) -> Result<Self, BadInstitutionCode> {
+        Self::unpack(packed).ok_or_else(|| BadInstitutionCode(packed.to_string()))
     }
 }
 

@@ -109,11 +109,7 @@ impl PurchaseRecord {
     /// What makes a second import of the record harmless: institution, source, order, drug, lot, and whether
     /// it is a purchase or a purchase return.
     pub fn identity(&self) -> String {
-        let direction = if self.quantity.is_sign_negative() {
-            "return"
-        } else {
-            "purchase"
-        };
+        let direction = if self.quantity.is_sign_negative() { "return" } else { "purchase" };
         [
             self.institution.to_string().as_str(),
             self.source.name(),

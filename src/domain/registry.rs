@@ -77,13 +77,10 @@ impl Registry {
                 entries.push(entry);
             }
             RegistryRow::OwnScheme(scheme) => {
-                match self
-                    .schemes
-                    .iter_mut()
-                    .find(|s| s.issuer == scheme.issuer && s.pattern == scheme.pattern)
-                {
-                    Some(known) => *known = scheme,
-                    None => self.schemes.push(scheme),
+                let place = |s: &OwnScheme| (s.issuer.clone(), s.pattern.clone());
+                match self.schemes.binary_search_by_key(&place(&scheme), place) {
+                    Ok(at) => self.schemes.splice(at..=at, [scheme]).for_each(drop),
+                    Err(at) => self.schemes.insert(at, scheme),
                 }
             }
             RegistryRow::Feed(feed) => {
@@ -98,10 +95,10 @@ impl Registry {
         {
             rows.retain(|d| d.code_prefix != old.code_prefix);
         }
-        self.drugs_by_catalog
-            .entry(drug.catalog_code.clone())
-            .or_default()
-            .push(drug);
+        // In order of their prefixes: which row speaks for a product must not depend on the order of loading.
+        let rows = self.drugs_by_catalog.entry(drug.catalog_code.clone()).or_default();
+        let at = rows.partition_point(|d| d.code_prefix < drug.code_prefix);
+        rows.insert(at, drug);
     }
 
     /// The institution with that code.
@@ -122,10 +119,7 @@ impl Registry {
     /// The row that speaks for a catalogue code as a product: its small pack, else its carton.
     pub fn product(&self, catalog_code: &str) -> Option<&Drug> {
         let rows = self.drugs_of(catalog_code);
-        rows.iter()
-            .find(|d| d.pack_level == PackLevel::Small)
-            .or(rows.first())
-            .map(Arc::as_ref)
+        rows.iter().find(|d| d.pack_level == PackLevel::Small).or(rows.first()).map(Arc::as_ref)
     }
 
     /// Smallest priced units in a small pack, where all packs of the catalogue code agree.
@@ -144,7 +138,7 @@ impl Registry {
         self.no_code.get(catalog_code).map_or(&[], Vec::as_slice)
     }
 
-    /// The own schemes, in order of registration.
+    /// The own schemes, in order of issuer and pattern.
     pub fn own_schemes(&self) -> &[OwnScheme] {
         &self.schemes
     }

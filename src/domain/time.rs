@@ -18,10 +18,7 @@ pub fn day_of(moment: Timestamp) -> Date {
 
 /// A moment for people, to the minute.
 pub fn local_time(moment: Timestamp) -> String {
-    SHANGHAI
-        .to_datetime(moment)
-        .strftime("%Y-%m-%d %H:%M")
-        .to_string()
+    SHANGHAI.to_datetime(moment).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// The moment of a local date-time; `None` where it lies outside of what a clock can show.

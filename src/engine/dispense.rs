@@ -16,16 +16,9 @@ impl Engine {
     pub async fn check(&self, caller: &Caller, document: Document) -> Result<Reply, EngineError> {
         self.authorize(caller, document.institution)?;
         self.limits.check_document(&document)?;
-        let body = Recorded::Dispense {
-            document,
-            hold: false,
-        };
+        let body = Recorded::Dispense { document, hold: false };
         let (answer, ..) = self.judge(&body, "").await?;
-        Ok(Reply::first(Answer {
-            outcome_id: String::new(),
-            recorded: false,
-            ..answer
-        }))
+        Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
     }
 
     /// The gate: judges a document and claims its codes, as a sale or as a hold.
@@ -37,13 +30,7 @@ impl Engine {
         hold: bool,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(
-            caller,
-            request_id,
-            document.institution,
-            Recorded::Dispense { document, hold },
-        )
-        .await
+        self.decide(caller, request_id, document.institution, Recorded::Dispense { document, hold }).await
     }
 
     /// Takes goods back.
@@ -54,16 +41,8 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(
-            caller,
-            request_id,
-            document.institution,
-            Recorded::Return {
-                document,
-                reported: false,
-            },
-        )
-        .await
+        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: false })
+            .await
     }
 
     /// Records a sale that already happened, with findings.
@@ -74,13 +53,7 @@ impl Engine {
         document: Document,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(
-            caller,
-            request_id,
-            document.institution,
-            Recorded::ReportedSale(document),
-        )
-        .await
+        self.decide(caller, request_id, document.institution, Recorded::ReportedSale(document)).await
     }
 
     /// Records a return that already happened.
@@ -91,16 +64,8 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(
-            caller,
-            request_id,
-            document.institution,
-            Recorded::Return {
-                document,
-                reported: true,
-            },
-        )
-        .await
+        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: true })
+            .await
     }
 
     /// Records a movement inside.
@@ -111,13 +76,7 @@ impl Engine {
         movement: Movement,
     ) -> Result<Reply, EngineError> {
         self.limits.check_scans("movement.codes", &movement.scanned)?;
-        self.decide(
-            caller,
-            request_id,
-            movement.institution,
-            Recorded::Movement(movement),
-        )
-        .await
+        self.decide(caller, request_id, movement.institution, Recorded::Movement(movement)).await
     }
 
     /// Answers a request the first time, and every time after the same way.
@@ -132,14 +91,16 @@ impl Engine {
         let key = request_key(institution, request_id)?;
         let _in_flight = self.in_flight.enter(&key);
         for _ in 0..ATTEMPTS_MAX {
-            if let Some(outcome) = self.store.outcome(&key).await? {
-                return repeat(&key, &outcome, &RequestBody::Recorded(body));
+            let known = self.store.outcome(&key).await?;
+            if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
+                return repeat(&key, outcome, &RequestBody::Recorded(body));
             }
             let (answer, judgement, facts) = self.judge(&body, request_id).await?;
-            if judgement.verdict == Verdict::Pending {
-                return Ok(Reply::first(answer));
-            }
-            let change = change_of(&key, &body, &answer, judgement, &facts);
+            let change = if judgement.verdict == Verdict::Pending {
+                undecided(&key, &body, known.as_ref())
+            } else {
+                change_of(&key, &body, &answer, judgement, &facts, known.as_ref())
+            };
             match self.store.commit(change).await {
                 Ok(()) => return Ok(Reply::first(answer)),
                 Err(CommitError::Conflict) => {}
@@ -159,13 +120,7 @@ impl Engine {
         let request = Request::of(body, &knowledge);
         let paper = self.paper(request.document_no, request.visit_no, request_id);
         let facts = self
-            .gather(
-                &knowledge,
-                request.institution,
-                paper,
-                &request.reading,
-                request.catalog_codes,
-            )
+            .gather(&knowledge, request.institution, paper, &request.reading, request.catalog_codes)
             .await?;
         let judgement = judge_body(body, &request.reading, &facts);
         if facts.histories.values().any(|h| h.is_full()) && !judgement.claims.is_empty() {
@@ -221,23 +176,31 @@ impl<'a> Request<'a> {
 
 fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {
     let grounds = facts.grounds();
-    let sale = |document, mode| {
-        judge_sale(SaleFacts {
-            grounds,
-            document,
-            reading,
-            mode,
-        })
-    };
+    let sale = |document, mode| judge_sale(SaleFacts { grounds, document, reading, mode });
     match body {
         Recorded::Dispense { document, hold: true } => sale(document, Mode::Hold),
-        Recorded::Dispense {
-            document,
-            hold: false,
-        } => sale(document, Mode::Sale),
+        Recorded::Dispense { document, hold: false } => sale(document, Mode::Sale),
         Recorded::ReportedSale(document) => sale(document, Mode::Report),
         Recorded::Return { document, reported } => judge_return(grounds, document, reading, *reported),
         Recorded::Movement(movement) => judge_movement(grounds, movement, reading),
+    }
+}
+
+/// Whether a known request is one that was answered PENDING, with the same body.
+fn may_be_judged(known: &Outcome, body: &Recorded) -> bool {
+    known.state == OutcomeState::Undecided
+        && matches!(&known.body, Some(RequestBody::Recorded(before)) if before == body)
+}
+
+/// Remembers that a request is in doubt, so that asking for its outcome does not close it.
+fn undecided(key: &RequestKey, body: &Recorded, known: Option<&Outcome>) -> Change {
+    if known.is_some() {
+        return Change::default();
+    }
+    let outcome = Outcome::undecided(RequestBody::Recorded(body.clone()));
+    Change {
+        outcomes: vec![OutcomeChange { key: key.clone(), expected: None, outcome }],
+        ..Change::default()
     }
 }
 
@@ -248,6 +211,7 @@ fn change_of(
     answer: &Answer,
     judgement: Judgement,
     facts: &Facts,
+    known: Option<&Outcome>,
 ) -> Change {
     let pool = facts.knowledge.pool_of(key.institution);
     let is_hold = judgement.hold_expires_at.is_some();
@@ -257,23 +221,14 @@ fn change_of(
         request: key.clone(),
         line: question.line,
     });
-    let outcome = Outcome::decided(
-        RequestBody::Recorded(body.clone()),
-        answer.clone(),
-        judgement.sold.clone(),
-    );
+    let decided =
+        Outcome::decided(RequestBody::Recorded(body.clone()), answer.clone(), judgement.sold.clone());
+    let outcome = Outcome { version: known.map_or(decided.version, |o| o.next().version), ..decided };
+    let expected = known.map(|o| o.version);
     Change {
         claims: judgement.claims,
-        outcomes: vec![OutcomeChange {
-            key: key.clone(),
-            expected: None,
-            outcome,
-        }],
-        document: facts
-            .paper
-            .document
-            .filter(|_| answer.recorded)
-            .map(|document| (key.clone(), document)),
+        outcomes: vec![OutcomeChange { key: key.clone(), expected, outcome }],
+        document: facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document)),
         sold: if is_hold {
             Vec::new()
         } else {
@@ -292,34 +247,23 @@ pub(super) fn sold_by(
     factor: Decimal,
 ) -> Vec<(Pool, String, Decimal)> {
     let own = Pool::Institution(institution);
-    let pooled = knowledge
-        .registry
-        .institution(institution)
-        .map(Institution::pool)
-        .filter(|pool| *pool != own);
+    let pooled =
+        knowledge.registry.institution(institution).map(Institution::pool).filter(|pool| *pool != own);
     let pools = [Some(own), pooled];
-    let rows = pools.iter().flatten().flat_map(|pool| {
-        sold.iter()
-            .map(|(code, units)| (pool.clone(), code.clone(), *units * factor))
-    });
+    let rows = pools
+        .iter()
+        .flatten()
+        .flat_map(|pool| sold.iter().map(|(code, units)| (pool.clone(), code.clone(), *units * factor)));
     rows.collect()
 }
 
 /// The first answer once more, or why there is none.
 pub(super) fn repeat(key: &RequestKey, outcome: &Outcome, body: &RequestBody) -> Result<Reply, EngineError> {
-    let closed = |state, advice| {
-        Err(EngineError::Closed {
-            request_id: key.request_id.clone(),
-            state,
-            advice,
-        })
-    };
+    let closed =
+        |state, advice| Err(EngineError::Closed { request_id: key.request_id.clone(), state, advice });
     match outcome.state {
         OutcomeState::Voided => {
-            return closed(
-                "VOIDED",
-                "the document was cancelled; only a new request id sells again",
-            );
+            return closed("VOIDED", "the document was cancelled; only a new request id sells again");
         }
         OutcomeState::Never => {
             return closed(
@@ -327,20 +271,14 @@ pub(super) fn repeat(key: &RequestKey, outcome: &Outcome, body: &RequestBody) ->
                 "it was declared as never arrived; send the document with a new request id",
             );
         }
-        OutcomeState::Decided => {}
+        OutcomeState::Decided | OutcomeState::Undecided => {}
     }
     if let Some(difference) = outcome.body.as_ref().and_then(|known| difference(known, body)) {
-        return Err(EngineError::DifferentBody {
-            request_id: key.request_id.clone(),
-            difference,
-        });
+        return Err(EngineError::DifferentBody { request_id: key.request_id.clone(), difference });
     }
     match &outcome.answer {
         Some(answer) => Ok(Reply::again(answer.clone(), outcome)),
-        None => closed(
-            "VOIDED",
-            "it was cancelled before it arrived; only a new request id sells again",
-        ),
+        None => closed("VOIDED", "it was cancelled before it arrived; only a new request id sells again"),
     }
 }
 
@@ -358,22 +296,12 @@ fn difference_at(path: &str, first: &Value, now: &Value) -> Option<String> {
         (Value::Object(a), Value::Object(b)) => a
             .iter()
             .find_map(|(key, value)| {
-                difference_at(
-                    &format!("{path}.{key}"),
-                    value,
-                    b.get(key).unwrap_or(&Value::Null),
-                )
+                difference_at(&format!("{path}.{key}"), value, b.get(key).unwrap_or(&Value::Null))
             })
-            .or_else(|| {
-                b.keys()
-                    .find(|key| !a.contains_key(*key))
-                    .map(|key| format!("{path}.{key} is new"))
-            }),
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
-            .iter()
-            .zip(b)
-            .enumerate()
-            .find_map(|(at, (a, b))| difference_at(&format!("{path}[{at}]"), a, b)),
+            .or_else(|| b.keys().find(|key| !a.contains_key(*key)).map(|key| format!("{path}.{key} is new"))),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(at, (a, b))| difference_at(&format!("{path}[{at}]"), a, b))
+        }
         (a, b) if a == b => None,
         (a, b) => Some(format!("{path} was {}, is {}", clipped(a), clipped(b))),
     }
@@ -381,9 +309,5 @@ fn difference_at(path: &str, first: &Value, now: &Value) -> Option<String> {
 
 fn clipped(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() > 60 {
-        text.chars().take(60).chain("…".chars()).collect()
-    } else {
-        text
-    }
+    if text.chars().count() > 60 { text.chars().take(60).chain("…".chars()).collect() } else { text }
 }

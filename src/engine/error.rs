@@ -56,10 +56,7 @@ pub enum EngineError {
 impl EngineError {
     /// Bad input in a field.
     pub fn invalid(field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Invalid {
-            field: field.into(),
-            what: what.into(),
-        }
+        Self::Invalid { field: field.into(), what: what.into() }
     }
 
     /// Whether the same call may succeed later without anybody doing anything.

@@ -22,24 +22,15 @@ impl Knowledge {
     /// Puts registry and policy together.
     pub fn new(registry: Arc<Registry>, policy: Arc<Policy>) -> Result<Self, EngineError> {
         let settings = policy.settings();
-        let scan_rules = ScanRules::new(
-            &settings.url_hosts,
-            &settings.placeholder_patterns,
-            registry.own_schemes(),
-        )
-        .map_err(|e| EngineError::invalid("pattern", e.to_string()))?;
-        Ok(Self {
-            registry,
-            policy,
-            scan_rules,
-        })
+        let scan_rules =
+            ScanRules::new(&settings.url_hosts, &settings.placeholder_patterns, registry.own_schemes())
+                .map_err(|e| EngineError::invalid("pattern", e.to_string()))?;
+        Ok(Self { registry, policy, scan_rules })
     }
 
     /// Whose purchases count for an institution.
     pub fn pool_of(&self, code: InstitutionCode) -> Pool {
-        self.registry
-            .institution(code)
-            .map_or(Pool::Institution(code), Institution::pool)
+        self.registry.institution(code).map_or(Pool::Institution(code), Institution::pool)
     }
 }
 
@@ -53,10 +44,7 @@ pub(super) struct KnowledgeCell {
 
 impl KnowledgeCell {
     pub fn new(knowledge: Knowledge) -> Self {
-        Self {
-            current: RwLock::new(Arc::new(knowledge)),
-            changing: tokio::sync::Mutex::new(()),
-        }
+        Self { current: RwLock::new(Arc::new(knowledge)), changing: tokio::sync::Mutex::new(()) }
     }
 
     pub fn get(&self) -> Arc<Knowledge> {

@@ -44,10 +44,7 @@ pub(super) fn check_request_id(id: &str) -> Result<(), EngineError> {
         ));
     }
     if id.len() > REQUEST_ID_BYTES_MAX {
-        let what = format!(
-            "has {} bytes, at most {REQUEST_ID_BYTES_MAX} are allowed",
-            id.len()
-        );
+        let what = format!("has {} bytes, at most {REQUEST_ID_BYTES_MAX} are allowed", id.len());
         return Err(EngineError::invalid("request_id", what));
     }
     Ok(())
@@ -90,10 +87,8 @@ impl Limits {
     pub fn check_text(&self, field: &str, text: Option<&str>) -> Result<(), EngineError> {
         let length = text.map_or(0, str::len);
         if length > self.text_bytes_max {
-            let what = format!(
-                "has {length} bytes, at most {} are allowed (text_bytes_max)",
-                self.text_bytes_max
-            );
+            let what =
+                format!("has {length} bytes, at most {} are allowed (text_bytes_max)", self.text_bytes_max);
             return Err(EngineError::invalid(field, what));
         }
         if text.is_some_and(|t| t.chars().any(char::is_control)) {
@@ -105,10 +100,7 @@ impl Limits {
     fn check_lines(&self, lines: &[Line]) -> Result<(), EngineError> {
         let (count, limit) = (lines.len(), self.lines_per_document_max);
         if count == 0 {
-            return Err(EngineError::invalid(
-                "document.lines",
-                "is empty; a document has at least one line",
-            ));
+            return Err(EngineError::invalid("document.lines", "is empty; a document has at least one line"));
         }
         if count > limit {
             let what = format!(

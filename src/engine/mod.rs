@@ -49,9 +49,7 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -98,13 +96,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let registry = store.load_registry().await?;
         let knowledge = KnowledgeCell::new(Knowledge::new(Arc::new(registry), Arc::new(policy))?);
-        Ok(Self {
-            store,
-            clock,
-            knowledge,
-            limits,
-            in_flight: InFlight::default(),
-        })
+        Ok(Self { store, clock, knowledge, limits, in_flight: InFlight::default() })
     }
 
     /// Registry and policy as they are now.
@@ -133,25 +125,13 @@ impl Engine {
     ) -> Result<Facts, EngineError> {
         let keys: Vec<CodeKey> = reading.keys().into_iter().collect();
         let found = self.store.histories(&keys).await?;
-        let histories = keys
-            .into_iter()
-            .zip(found)
-            .filter_map(|(key, history)| Some((key, history?)))
-            .collect();
+        let histories =
+            keys.into_iter().zip(found).filter_map(|(key, history)| Some((key, history?))).collect();
         let pool = knowledge.pool_of(institution);
-        let asked: Vec<(Pool, String)> = catalog_codes
-            .into_iter()
-            .map(|code| (pool.clone(), code))
-            .collect();
+        let asked: Vec<(Pool, String)> = catalog_codes.into_iter().map(|code| (pool.clone(), code)).collect();
         let found = self.store.positions(&asked).await?;
         let positions = asked.into_iter().map(|(_, code)| code).zip(found).collect();
-        Ok(Facts {
-            knowledge: Arc::clone(knowledge),
-            now: self.clock.now(),
-            paper,
-            histories,
-            positions,
-        })
+        Ok(Facts { knowledge: Arc::clone(knowledge), now: self.clock.now(), paper, histories, positions })
     }
 
     /// Hashes document and visit. A request that has neither stands for itself.
@@ -161,19 +141,14 @@ impl Engine {
             (None, None) => Some(key(request_id)),
             (document, _) => document.map(key),
         };
-        Paper {
-            document,
-            visit: visit_no.map(key),
-        }
+        Paper { document, visit: visit_no.map(key) }
     }
 
     /// The answer to a judgement.
     fn answer(&self, judgement: &Judgement, facts: &Facts, institution: InstitutionCode) -> Answer {
         let registry = &facts.knowledge.registry;
         let looked_up = !facts.positions.is_empty();
-        let feed = registry
-            .institution(institution)
-            .and_then(|i| registry.feed_of(i));
+        let feed = registry.institution(institution).and_then(|i| registry.feed_of(i));
         Answer {
             outcome_id: outcome_id(facts.now),
             verdict: judgement.verdict,
@@ -201,9 +176,7 @@ impl Engine {
         if allowed {
             Ok(())
         } else {
-            Err(EngineError::Denied(format!(
-                "this caller may not act for or ask about {institution}"
-            )))
+            Err(EngineError::Denied(format!("this caller may not act for or ask about {institution}")))
         }
     }
 }
@@ -217,27 +190,16 @@ fn outcome_id(now: Timestamp) -> String {
 
 impl Reply {
     fn first(answer: Answer) -> Self {
-        Self {
-            answer,
-            replayed: false,
-            corrections: Vec::new(),
-        }
+        Self { answer, replayed: false, corrections: Vec::new() }
     }
 
     fn again(answer: Answer, outcome: &Outcome) -> Self {
-        Self {
-            answer,
-            replayed: true,
-            corrections: outcome.corrections.clone(),
-        }
+        Self { answer, replayed: true, corrections: outcome.corrections.clone() }
     }
 }
 
 /// The key of a request, its id checked.
 fn request_key(institution: InstitutionCode, request_id: &str) -> Result<RequestKey, EngineError> {
     limits::check_request_id(request_id)?;
-    Ok(RequestKey {
-        institution,
-        request_id: request_id.to_owned(),
-    })
+    Ok(RequestKey { institution, request_id: request_id.to_owned() })
 }

@@ -38,19 +38,8 @@ impl Engine {
                 return Ok(OutcomeReply::InDoubt);
             }
             let outcome = Outcome::closed(OutcomeState::Never);
-            let change = OutcomeChange {
-                key: key.clone(),
-                expected: None,
-                outcome,
-            };
-            match self
-                .store
-                .commit(Change {
-                    outcomes: vec![change],
-                    ..Change::default()
-                })
-                .await
-            {
+            let change = OutcomeChange { key: key.clone(), expected: None, outcome };
+            match self.store.commit(Change { outcomes: vec![change], ..Change::default() }).await {
                 Ok(()) => return Ok(OutcomeReply::Never),
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -60,12 +49,10 @@ impl Engine {
 }
 
 fn reply_of(outcome: &Outcome) -> OutcomeReply {
-    let reply = outcome
-        .answer
-        .clone()
-        .map(|answer| Box::new(Reply::again(answer, outcome)));
+    let reply = outcome.answer.clone().map(|answer| Box::new(Reply::again(answer, outcome)));
     match (outcome.state, reply) {
         (OutcomeState::Decided, Some(reply)) => OutcomeReply::Decided(reply),
+        (OutcomeState::Undecided, _) => OutcomeReply::InDoubt,
         (OutcomeState::Voided, reply) => OutcomeReply::Voided(reply),
         (OutcomeState::Never | OutcomeState::Decided, _) => OutcomeReply::Never,
     }
@@ -83,23 +70,12 @@ pub(super) struct Entered {
 
 impl InFlight {
     pub fn enter(&self, key: &RequestKey) -> Entered {
-        *self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(key.clone())
-            .or_default() += 1;
-        Entered {
-            key: key.clone(),
-            all: self.clone(),
-        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default() += 1;
+        Entered { key: key.clone(), all: self.clone() }
     }
 
     fn contains(&self, key: &RequestKey) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(key)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 }
 

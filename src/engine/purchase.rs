@@ -37,21 +37,12 @@ impl Engine {
         // A chain must not change between reading it and adding to its pool.
         let _changing = self.knowledge.changing.lock().await;
         let knowledge = self.knowledge.get();
-        let touched: BTreeSet<(Pool, String)> = records
-            .iter()
-            .map(|r| (knowledge.pool_of(r.institution), r.catalog_code.clone()))
-            .collect();
-        let chain_of = |code| {
-            knowledge
-                .registry
-                .institution(code)
-                .and_then(|i: &Institution| i.chain_group.clone())
-        };
-        let records = records
-            .into_iter()
-            .map(|r| (chain_of(r.institution), r))
-            .map(|(c, r)| (r, c))
-            .collect();
+        let touched: BTreeSet<(Pool, String)> =
+            records.iter().map(|r| (knowledge.pool_of(r.institution), r.catalog_code.clone())).collect();
+        let chain_of =
+            |code| knowledge.registry.institution(code).and_then(|i: &Institution| i.chain_group.clone());
+        let records =
+            records.into_iter().map(|r| (chain_of(r.institution), r)).map(|(c, r)| (r, c)).collect();
         let answers = self.store.add_purchases(records).await?;
         for (pool, catalog_code) in &touched {
             self.judge_awaited_again(Some((pool, catalog_code))).await?;
@@ -75,12 +66,7 @@ impl Engine {
         let asked = [(pool.clone(), catalog_code.to_owned())];
         let position = self.store.positions(&asked).await?.pop().unwrap_or_default();
         let complete_up_to = knowledge.registry.feed_of(known);
-        Ok(PurchaseView {
-            pool,
-            position,
-            complete_up_to,
-            as_of: self.clock.now(),
-        })
+        Ok(PurchaseView { pool, position, complete_up_to, as_of: self.clock.now() })
     }
 
     /// Judges waiting questions again: those of a pool and catalogue code, or all.
@@ -126,22 +112,11 @@ impl Engine {
             was: last.and_then(|c| c.now).unwrap_or(Reason::PurchaseNotKnownYet),
             now,
         });
-        let change = OutcomeChange {
-            key: question.request.clone(),
-            expected: Some(outcome.version),
-            outcome: next,
-        };
+        let change =
+            OutcomeChange { key: question.request.clone(), expected: Some(outcome.version), outcome: next };
         // "Not purchased" may still be overtaken by a purchase that is dated after the sale.
-        let settled = if bought {
-            vec![question.clone()]
-        } else {
-            Vec::new()
-        };
-        Ok(Some(Change {
-            outcomes: vec![change],
-            settled,
-            ..Change::default()
-        }))
+        let settled = if bought { vec![question.clone()] } else { Vec::new() };
+        Ok(Some(Change { outcomes: vec![change], settled, ..Change::default() }))
     }
 }
 
@@ -153,8 +128,5 @@ fn is_settled_against(knowledge: &Knowledge, question: &AwaitedKey, outcome: &Ou
     let Some(answer) = &outcome.answer else {
         return false;
     };
-    knowledge
-        .registry
-        .feed_of(institution)
-        .is_none_or(|complete_up_to| complete_up_to >= answer.decided_at)
+    knowledge.registry.feed_of(institution).is_none_or(|complete_up_to| complete_up_to >= answer.decided_at)
 }

@@ -43,8 +43,7 @@ impl Engine {
     pub async fn set_policy(&self, policy: Policy) -> Result<(), EngineError> {
         let _changing = self.knowledge.changing.lock().await;
         let before = self.knowledge.get();
-        self.knowledge
-            .set(Knowledge::new(Arc::clone(&before.registry), Arc::new(policy))?);
+        self.knowledge.set(Knowledge::new(Arc::clone(&before.registry), Arc::new(policy))?);
         Ok(())
     }
 }
@@ -53,8 +52,8 @@ impl Engine {
 pub(super) fn authorize_load(caller: &Caller) -> Result<(), EngineError> {
     match caller {
         Caller::Operator | Caller::Bureau(_) => Ok(()),
-        Caller::Institution(_) | Caller::Chain(_) => Err(EngineError::Denied(
-            "only a bureau or the operator may load data".to_owned(),
-        )),
+        Caller::Institution(_) | Caller::Chain(_) => {
+            Err(EngineError::Denied("only a bureau or the operator may load data".to_owned()))
+        }
     }
 }

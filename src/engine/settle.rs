@@ -2,6 +2,7 @@
 
 use super::dispense::{repeat, sold_by};
 use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Reply, request_key};
+use crate::domain::document::Document;
 use crate::domain::judge::{Judgement, Reading, judge_confirm, judge_void};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, RequestBody, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode};
@@ -48,8 +49,7 @@ impl Engine {
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
         let hold_key = request_key(institution, &settlement.dispense_request_id)?;
-        self.limits
-            .check_text("settlement_id", Some(&settlement.settlement_id))?;
+        self.limits.check_text("settlement_id", Some(&settlement.settlement_id))?;
         if settlement.settlement_id.is_empty() {
             return Err(EngineError::invalid(
                 "settlement_id",
@@ -91,44 +91,24 @@ impl Engine {
                 hold_key.request_id
             ))
         })?;
-        let document = match hold.dispensed() {
-            Some((document, true)) if hold.is_recorded() => document,
-            Some(_) | None => return Err(EngineError::Precondition(why_not_confirmable(&hold, hold_key))),
-        };
-        let settled_before = hold.settlement_id.as_ref();
-        if let Some(known) = settled_before.filter(|known| **known != settlement.settlement_id) {
-            return Err(EngineError::Precondition(format!(
-                "the hold was confirmed before, with settlement {known}"
-            )));
-        }
+        let document = confirmable(&hold, hold_key, settlement)?;
         let knowledge = self.knowledge.get();
         let reading = Reading::of(&document.lines, &knowledge.scan_rules);
-        let paper = self.paper(
-            document.document_no.as_deref(),
-            document.visit_no.as_deref(),
-            &hold_key.request_id,
-        );
-        let facts = self
-            .gather(&knowledge, key.institution, paper, &reading, BTreeSet::new())
-            .await?;
+        let paper =
+            self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &hold_key.request_id);
+        let facts = self.gather(&knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
         let judgement = judge_confirm(facts.grounds(), document, &reading, settlement.occurred_at);
         let answer = self.answer(&judgement, &facts, key.institution);
-        let sold = match settled_before {
-            None => sold_by(key.institution, &knowledge, &hold.sold, Decimal::ONE),
-            Some(_) => Vec::new(),
+        let sold = if hold.awaits_confirmation() {
+            sold_by(key.institution, &knowledge, &hold.sold, Decimal::ONE)
+        } else {
+            Vec::new()
         };
-        let confirmed = Outcome {
-            settlement_id: Some(settlement.settlement_id.clone()),
-            ..hold.next()
-        };
+        let confirmed = Outcome { settlement_id: Some(settlement.settlement_id.clone()), ..hold.next() };
         let change = Change {
             claims: judgement.claims,
             outcomes: vec![
-                OutcomeChange {
-                    key: hold_key.clone(),
-                    expected: Some(hold.version),
-                    outcome: confirmed,
-                },
+                OutcomeChange { key: hold_key.clone(), expected: Some(hold.version), outcome: confirmed },
                 OutcomeChange {
                     key: key.clone(),
                     expected: None,
@@ -154,17 +134,11 @@ impl Engine {
         let body = match &target {
             VoidTarget::Request(id) => {
                 request_key(institution, id)?;
-                RequestBody::Void {
-                    dispense_request_id: Some(id.clone()),
-                    document_no: None,
-                }
+                RequestBody::Void { dispense_request_id: Some(id.clone()), document_no: None }
             }
             VoidTarget::Document(number) => {
                 self.limits.check_text("document_no", Some(number))?;
-                RequestBody::Void {
-                    dispense_request_id: None,
-                    document_no: Some(number.clone()),
-                }
+                RequestBody::Void { dispense_request_id: None, document_no: Some(number.clone()) }
             }
         };
         let _in_flight = self.in_flight.enter(&key);
@@ -193,28 +167,19 @@ impl Engine {
             VoidTarget::Request(id) => vec![id.clone()],
             VoidTarget::Document(number) => {
                 let document = self.store.paper_key(number);
-                self.store
-                    .requests_of(institution, document, VOIDED_REQUESTS_MAX)
-                    .await?
+                self.store.requests_of(institution, document, VOIDED_REQUESTS_MAX).await?
             }
         };
         let mut undone = Undone::default();
         for request_id in requests {
-            let key = RequestKey {
-                institution,
-                request_id,
-            };
+            let key = RequestKey { institution, request_id };
             self.undo(key, &mut undone).await?;
         }
         let facts = self.no_facts();
         let answer = self.answer(&allowed(undone.found), &facts, institution);
         let mut outcome = Outcome::decided(body.clone(), answer.clone(), Vec::new());
         outcome.freed.clone_from(&undone.freed);
-        undone.change.outcomes.push(OutcomeChange {
-            key: key.clone(),
-            expected: None,
-            outcome,
-        });
+        undone.change.outcomes.push(OutcomeChange { key: key.clone(), expected: None, outcome });
         Ok((answer, undone.freed, undone.change))
     }
 
@@ -222,17 +187,13 @@ impl Engine {
     async fn undo(&self, key: RequestKey, undone: &mut Undone) -> Result<(), EngineError> {
         let Some(outcome) = self.store.outcome(&key).await? else {
             let outcome = Outcome::closed(OutcomeState::Voided);
-            undone.change.outcomes.push(OutcomeChange {
-                key,
-                expected: None,
-                outcome,
-            });
+            undone.change.outcomes.push(OutcomeChange { key, expected: None, outcome });
             return Ok(());
         };
-        if outcome.state != OutcomeState::Decided {
+        if matches!(outcome.state, OutcomeState::Voided | OutcomeState::Never) {
             return Ok(());
         }
-        let Some((document, hold)) = outcome.dispensed() else {
+        let Some((document, _)) = outcome.dispensed() else {
             return Err(EngineError::Precondition(format!(
                 "request id {} is no Dispense; only that can be voided",
                 key.request_id
@@ -241,14 +202,9 @@ impl Engine {
         let knowledge = self.knowledge.get();
         if outcome.is_recorded() {
             let reading = Reading::of(&document.lines, &knowledge.scan_rules);
-            let paper = self.paper(
-                document.document_no.as_deref(),
-                document.visit_no.as_deref(),
-                &key.request_id,
-            );
-            let facts = self
-                .gather(&knowledge, key.institution, paper, &reading, BTreeSet::new())
-                .await?;
+            let paper =
+                self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &key.request_id);
+            let facts = self.gather(&knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
             let fresh: BTreeMap<_, _> = facts
                 .histories
                 .iter()
@@ -257,23 +213,13 @@ impl Engine {
             let (claims, freed) = judge_void(key.institution, paper, fresh);
             undone.change.claims.extend(claims);
             undone.freed.extend(freed);
-            if !hold || outcome.settlement_id.is_some() {
-                undone
-                    .change
-                    .sold
-                    .extend(sold_by(key.institution, &knowledge, &outcome.sold, -Decimal::ONE));
+            if !outcome.awaits_confirmation() {
+                undone.change.sold.extend(sold_by(key.institution, &knowledge, &outcome.sold, -Decimal::ONE));
             }
         }
         undone.found = true;
-        let voided = Outcome {
-            state: OutcomeState::Voided,
-            ..outcome.next()
-        };
-        undone.change.outcomes.push(OutcomeChange {
-            key,
-            expected: Some(outcome.version),
-            outcome: voided,
-        });
+        let voided = Outcome { state: OutcomeState::Voided, ..outcome.next() };
+        undone.change.outcomes.push(OutcomeChange { key, expected: Some(outcome.version), outcome: voided });
         Ok(())
     }
 
@@ -311,6 +257,24 @@ fn allowed(recorded: bool) -> Judgement {
     }
 }
 
+/// The document of a hold that this settlement can confirm.
+fn confirmable<'a>(
+    hold: &'a Outcome,
+    key: &RequestKey,
+    settlement: &Settlement,
+) -> Result<&'a Document, EngineError> {
+    let document = match hold.dispensed() {
+        Some((document, true)) if hold.is_recorded() => document,
+        Some(_) | None => return Err(EngineError::Precondition(why_not_confirmable(hold, key))),
+    };
+    match &hold.settlement_id {
+        Some(known) if *known != settlement.settlement_id => {
+            Err(EngineError::Precondition(format!("the hold was confirmed before, with settlement {known}")))
+        }
+        Some(_) | None => Ok(document),
+    }
+}
+
 fn why_not_confirmable(hold: &Outcome, key: &RequestKey) -> String {
     let id = &key.request_id;
     match hold.state {
@@ -321,6 +285,7 @@ fn why_not_confirmable(hold: &Outcome, key: &RequestKey) -> String {
         OutcomeState::Decided if hold.dispensed().is_some_and(|(_, hold)| !hold) => {
             format!("{id} is a finished sale, not a hold; there is nothing to confirm")
         }
+        OutcomeState::Undecided => format!("{id} is not decided yet; send it again first"),
         OutcomeState::Decided => format!("{id} holds nothing: it was blocked, or is no Dispense"),
     }
 }

@@ -9,22 +9,14 @@ pub const CALLER_KEY: &str = "tracegate-caller";
 
 /// The caller of a request.
 pub(super) fn of<T>(request: &Request<T>) -> Result<Caller, Status> {
-    let local = request
-        .remote_addr()
-        .is_none_or(|address| address.ip().is_loopback());
+    let local = request.remote_addr().is_none_or(|address| address.ip().is_loopback());
     let Some(value) = request.metadata().get(CALLER_KEY) else {
-        return if local {
-            Ok(Caller::Operator)
-        } else {
-            Err(unknown("is missing"))
-        };
+        return if local { Ok(Caller::Operator) } else { Err(unknown("is missing")) };
     };
     let text = value.to_str().map_err(|_| unknown("is not ASCII"))?;
     let caller = parse(text)?;
     if caller == Caller::Operator && !local {
-        return Err(Status::permission_denied(
-            "the operator calls from this machine only",
-        ));
+        return Err(Status::permission_denied("the operator calls from this machine only"));
     }
     Ok(caller)
 }
@@ -37,9 +29,9 @@ fn parse(text: &str) -> Result<Caller, Status> {
         "bureau" if name.len() <= 6 && name.bytes().all(|b| b.is_ascii_digit()) => {
             Ok(Caller::Bureau(name.to_owned()))
         }
-        "institution" => InstitutionCode::parse(name)
-            .map(Caller::Institution)
-            .map_err(|e| unknown(&e.to_string())),
+        "institution" => {
+            InstitutionCode::parse(name).map(Caller::Institution).map_err(|e| unknown(&e.to_string()))
+        }
         "chain" if !name.is_empty() => Ok(Caller::Chain(percent_decoded(name))),
         _ => Err(unknown(&format!("reads {text:?}"))),
     }
@@ -55,10 +47,8 @@ fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        let hex = |b: Option<u8>| {
-            b.and_then(|b| char::from(b).to_digit(16))
-                .and_then(|d| u8::try_from(d).ok())
-        };
+        let hex =
+            |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
         let mut ahead = rest.clone();
         match (byte, hex(ahead.next()), hex(ahead.next())) {
             (b'%', Some(high), Some(low)) => {

@@ -24,13 +24,8 @@ impl DispensingService for Dispensing {
         let caller = caller::of(&request)?;
         let document = document(request.into_inner().document).map_err(|e| status::of(&e))?;
         let asking = caller.clone();
-        let reply = self
-            .0
-            .run(|engine| async move { engine.check(&asking, document).await })
-            .await?;
-        Ok(Response::new(pb::CheckResponse {
-            decision: self.shown(&reply, &caller),
-        }))
+        let reply = self.0.run(|engine| async move { engine.check(&asking, document).await }).await?;
+        Ok(Response::new(pb::CheckResponse { decision: self.shown(&reply, &caller) }))
     }
 
     async fn dispense(
@@ -38,19 +33,13 @@ impl DispensingService for Dispensing {
         request: Request<pb::DispenseRequest>,
     ) -> Result<Response<pb::DispenseResponse>, Status> {
         let caller = caller::of(&request)?;
-        let pb::DispenseRequest {
-            request_id,
-            document: wire,
-            hold,
-        } = request.into_inner();
+        let pb::DispenseRequest { request_id, document: wire, hold } = request.into_inner();
         let document = document(wire).map_err(|e| status::of(&e))?;
         let asking = caller.clone();
         let work =
             |engine: Arc<Engine>| async move { engine.dispense(&asking, &request_id, document, hold).await };
         let reply = self.0.run(work).await?;
-        Ok(Response::new(pb::DispenseResponse {
-            decision: self.shown(&reply, &caller),
-        }))
+        Ok(Response::new(pb::DispenseResponse { decision: self.shown(&reply, &caller) }))
     }
 
     async fn confirm(
@@ -67,9 +56,7 @@ impl DispensingService for Dispensing {
         let work =
             |engine: Arc<Engine>| async move { engine.confirm(&asking, code, &request_id, settled).await };
         let reply = self.0.run(work).await?;
-        Ok(Response::new(pb::ConfirmResponse {
-            decision: self.shown(&reply, &caller),
-        }))
+        Ok(Response::new(pb::ConfirmResponse { decision: self.shown(&reply, &caller) }))
     }
 
     async fn void(&self, request: Request<pb::VoidRequest>) -> Result<Response<pb::VoidResponse>, Status> {
@@ -89,10 +76,7 @@ impl DispensingService for Dispensing {
         let work =
             |engine: Arc<Engine>| async move { engine.void(&asking, code, &wire.request_id, target).await };
         let (reply, freed_codes) = self.0.run(work).await?;
-        Ok(Response::new(pb::VoidResponse {
-            decision: self.shown(&reply, &caller),
-            freed_codes,
-        }))
+        Ok(Response::new(pb::VoidResponse { decision: self.shown(&reply, &caller), freed_codes }))
     }
 
     async fn r#return(
@@ -100,18 +84,13 @@ impl DispensingService for Dispensing {
         request: Request<pb::ReturnRequest>,
     ) -> Result<Response<pb::ReturnResponse>, Status> {
         let caller = caller::of(&request)?;
-        let pb::ReturnRequest {
-            request_id,
-            document: wire,
-        } = request.into_inner();
+        let pb::ReturnRequest { request_id, document: wire } = request.into_inner();
         let document = return_document(wire).map_err(|e| status::of(&e))?;
         let asking = caller.clone();
         let work =
             |engine: Arc<Engine>| async move { engine.take_back(&asking, &request_id, document).await };
         let reply = self.0.run(work).await?;
-        Ok(Response::new(pb::ReturnResponse {
-            decision: self.shown(&reply, &caller),
-        }))
+        Ok(Response::new(pb::ReturnResponse { decision: self.shown(&reply, &caller) }))
     }
 
     async fn get_outcome(
@@ -131,10 +110,7 @@ impl DispensingService for Dispensing {
             OutcomeReply::Voided(reply) => (pb::OutcomeState::Voided, reply),
         };
         let decision = reply.and_then(|reply| self.shown(&reply, &caller));
-        Ok(Response::new(pb::GetOutcomeResponse {
-            state: state.into(),
-            decision,
-        }))
+        Ok(Response::new(pb::GetOutcomeResponse { state: state.into(), decision }))
     }
 
     async fn report(
@@ -164,23 +140,13 @@ impl Dispensing {
     async fn report_one(&self, caller: &Caller, event: pb::ReportRequest) -> pb::ReportResult {
         let request_id = event.request_id.clone();
         let asking = caller.clone();
-        let recorded = self
-            .0
-            .run(|engine| async move { record(&engine, &asking, event).await })
-            .await;
+        let recorded = self.0.run(|engine| async move { record(&engine, &asking, event).await }).await;
         let (decision, refusal) = match recorded {
             Ok(reply) if reply.answer.recorded => (self.shown(&reply, caller), String::new()),
-            Ok(reply) => (
-                self.shown(&reply, caller),
-                "not recorded; see the findings".to_owned(),
-            ),
+            Ok(reply) => (self.shown(&reply, caller), "not recorded; see the findings".to_owned()),
             Err(status) => (None, status.message().to_owned()),
         };
-        pb::ReportResult {
-            request_id,
-            decision,
-            refusal,
-        }
+        pb::ReportResult { request_id, decision, refusal }
     }
 }
 
@@ -190,14 +156,9 @@ async fn record(engine: &Engine, caller: &Caller, event: pb::ReportRequest) -> R
     match event.event {
         Some(Event::Sale(wire)) => engine.report_sale(caller, &id, document(Some(wire))?).await,
         Some(Event::SaleReturn(wire)) => {
-            engine
-                .report_return(caller, &id, return_document(Some(wire))?)
-                .await
+            engine.report_return(caller, &id, return_document(Some(wire))?).await
         }
         Some(Event::Movement(wire)) => engine.report_movement(caller, &id, movement(wire)?).await,
-        None => Err(EngineError::invalid(
-            "event",
-            "is missing; report a sale, a return or a movement",
-        )),
+        None => Err(EngineError::invalid("event", "is missing; report a sale, a return or a movement")),
     }
 }

@@ -20,13 +20,7 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 
 /// The generated wire types.
-#[allow(
-    missing_docs,
-    clippy::all,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::nursery
-)]
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, clippy::nursery)]
 pub mod pb {
     tonic::include_proto!("tracegate.v1");
 

@@ -41,9 +41,8 @@ impl Door {
         read: impl Fn(W) -> Result<RegistryRow, EngineError>,
     ) -> Result<(Vec<pb::LoadResult>, u64), Status> {
         let (rows, read_as) = self.collect(stream, read).await?;
-        let (statuses, version) = self
-            .run(|engine: Arc<Engine>| async move { engine.load_rows(&caller, rows).await })
-            .await?;
+        let (statuses, version) =
+            self.run(|engine: Arc<Engine>| async move { engine.load_rows(&caller, rows).await }).await?;
         Ok((loaded(read_as, statuses), version))
     }
 }
@@ -58,9 +57,7 @@ impl PurchaseService for Purchases {
         let (records, read_as) = self.0.collect(request.into_inner(), purchase).await?;
         let work = |engine: Arc<Engine>| async move { engine.add_purchases(&caller, records).await };
         let statuses = self.0.run(work).await?;
-        Ok(Response::new(pb::SubmitPurchasesResponse {
-            results: loaded(read_as, statuses),
-        }))
+        Ok(Response::new(pb::SubmitPurchasesResponse { results: loaded(read_as, statuses) }))
     }
 
     async fn submit_purchase_feeds(
@@ -68,10 +65,8 @@ impl PurchaseService for Purchases {
         request: Request<Streaming<pb::SubmitPurchaseFeedsRequest>>,
     ) -> Result<Response<pb::SubmitPurchaseFeedsResponse>, Status> {
         let caller = caller::of(&request)?;
-        let (results, _) = self
-            .0
-            .load(caller, request.into_inner(), |w| feed(w).map(RegistryRow::Feed))
-            .await?;
+        let (results, _) =
+            self.0.load(caller, request.into_inner(), |w| feed(w).map(RegistryRow::Feed)).await?;
         Ok(Response::new(pb::SubmitPurchaseFeedsResponse { results }))
     }
 
@@ -83,16 +78,10 @@ impl PurchaseService for Purchases {
         let wire = request.into_inner();
         let code =
             institution_code("institution_code", &wire.institution_code).map_err(|e| status::of(&e))?;
-        let view = self
-            .0
-            .engine
-            .purchase(&caller, code, &wire.catalog_code)
-            .await
-            .map_err(|e| status::of(&e))?;
+        let view =
+            self.0.engine.purchase(&caller, code, &wire.catalog_code).await.map_err(|e| status::of(&e))?;
         let position = &view.position;
-        let age = view
-            .complete_up_to
-            .map_or(0, |at| view.as_of.duration_since(at).as_secs().max(0));
+        let age = view.complete_up_to.map_or(0, |at| view.as_of.duration_since(at).as_secs().max(0));
         Ok(Response::new(pb::GetPurchaseResponse {
             chain_group: match view.pool {
                 Pool::Chain(group) => group,

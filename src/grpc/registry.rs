@@ -34,10 +34,7 @@ impl RegistryService for Registries {
         let caller = caller::of(&request)?;
         let read = |w: pb::LoadInstitutionsRequest| institution(w.institution).map(RegistryRow::Institution);
         let (results, registry_version) = self.0.load(caller, request.into_inner(), read).await?;
-        Ok(Response::new(pb::LoadInstitutionsResponse {
-            results,
-            registry_version,
-        }))
+        Ok(Response::new(pb::LoadInstitutionsResponse { results, registry_version }))
     }
 
     async fn load_drugs(
@@ -47,10 +44,7 @@ impl RegistryService for Registries {
         let caller = caller::of(&request)?;
         let read = |w: pb::LoadDrugsRequest| drug(w.drug).map(RegistryRow::Drug);
         let (results, registry_version) = self.0.load(caller, request.into_inner(), read).await?;
-        Ok(Response::new(pb::LoadDrugsResponse {
-            results,
-            registry_version,
-        }))
+        Ok(Response::new(pb::LoadDrugsResponse { results, registry_version }))
     }
 
     async fn load_no_code_list(
@@ -60,10 +54,7 @@ impl RegistryService for Registries {
         let caller = caller::of(&request)?;
         let read = |w: pb::LoadNoCodeListRequest| no_code(w.entry).map(RegistryRow::NoCode);
         let (results, registry_version) = self.0.load(caller, request.into_inner(), read).await?;
-        Ok(Response::new(pb::LoadNoCodeListResponse {
-            results,
-            registry_version,
-        }))
+        Ok(Response::new(pb::LoadNoCodeListResponse { results, registry_version }))
     }
 
     async fn load_own_schemes(
@@ -73,10 +64,7 @@ impl RegistryService for Registries {
         let caller = caller::of(&request)?;
         let read = |w: pb::LoadOwnSchemesRequest| own_scheme(w.scheme).map(RegistryRow::OwnScheme);
         let (results, registry_version) = self.0.load(caller, request.into_inner(), read).await?;
-        Ok(Response::new(pb::LoadOwnSchemesResponse {
-            results,
-            registry_version,
-        }))
+        Ok(Response::new(pb::LoadOwnSchemesResponse { results, registry_version }))
     }
 
     async fn get_institution(
@@ -86,9 +74,8 @@ impl RegistryService for Registries {
         let text = request.into_inner().institution_code;
         let code = institution_code("institution_code", &text).map_err(|e| status::of(&e))?;
         let registry = self.registry();
-        let row = registry
-            .institution(code)
-            .ok_or_else(|| not_found(format!("{code} is not in the registry")))?;
+        let row =
+            registry.institution(code).ok_or_else(|| not_found(format!("{code} is not in the registry")))?;
         Ok(Response::new(pb::GetInstitutionResponse {
             institution: Some(institution_message(row)),
             registry_version: registry.version,
@@ -101,9 +88,8 @@ impl RegistryService for Registries {
     ) -> Result<Response<pb::GetDrugResponse>, Status> {
         let prefix = request.into_inner().code_prefix;
         let registry = self.registry();
-        let row = registry
-            .drug(&prefix)
-            .ok_or_else(|| not_found(format!("prefix {prefix:?} is not mapped")))?;
+        let row =
+            registry.drug(&prefix).ok_or_else(|| not_found(format!("prefix {prefix:?} is not mapped")))?;
         Ok(Response::new(pb::GetDrugResponse {
             drug: Some(drug_message(row)),
             registry_version: registry.version,

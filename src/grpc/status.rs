@@ -1,6 +1,7 @@
 //! The table of engine errors and gRPC statuses.
 
 use crate::engine::EngineError;
+use crate::store::StoreError;
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -11,16 +12,16 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The status of an error, with details that a program can read.
 pub(super) fn of(error: &EngineError) -> Status {
     let (code, mut details) = match error {
-        EngineError::Invalid { field, what } => (
-            Code::InvalidArgument,
-            ErrorDetails::with_bad_request_violation(field, what),
-        ),
+        EngineError::Invalid { field, what } => {
+            (Code::InvalidArgument, ErrorDetails::with_bad_request_violation(field, what))
+        }
         EngineError::DifferentBody { .. } => (Code::AlreadyExists, ErrorDetails::new()),
         EngineError::Closed { .. } | EngineError::Precondition(_) => {
             (Code::FailedPrecondition, ErrorDetails::new())
         }
         EngineError::Denied(_) => (Code::PermissionDenied, ErrorDetails::new()),
         EngineError::NotFound(_) => (Code::NotFound, ErrorDetails::new()),
+        EngineError::Store(StoreError::Unfit(_)) => (Code::InvalidArgument, ErrorDetails::new()),
         EngineError::Contended | EngineError::Store(_) | EngineError::InDoubt(_) => {
             (Code::Unavailable, ErrorDetails::new())
         }

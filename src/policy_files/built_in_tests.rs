@@ -37,10 +37,7 @@ fn hospital(division: u32, day: Date) -> Situation<'static> {
 }
 
 fn self_paid(situation: Situation<'static>) -> Situation<'static> {
-    Situation {
-        payment: Payment::SelfPaid,
-        ..situation
-    }
+    Situation { payment: Payment::SelfPaid, ..situation }
 }
 
 fn enforcement(policy: &Policy, reason: Reason, at: &Situation<'_>) -> Enforcement {
@@ -97,25 +94,12 @@ fn the_table_of_reasons_row_by_row() {
         Reason::PriceAboveListed,
     ];
     for (reason, in_pharmacy, in_hospital) in rows {
-        for (situation, expected) in [
-            (pharmacy(130_102, DAY), in_pharmacy),
-            (hospital(130_102, DAY), in_hospital),
-        ] {
-            assert_eq!(
-                enforcement(&policy, reason, &situation),
-                expected,
-                "{reason}, insured"
-            );
-            let expected = if fund_matters.contains(&reason) {
-                Off
-            } else {
-                expected
-            };
-            assert_eq!(
-                enforcement(&policy, reason, &self_paid(situation)),
-                expected,
-                "{reason}, self-paid"
-            );
+        for (situation, expected) in
+            [(pharmacy(130_102, DAY), in_pharmacy), (hospital(130_102, DAY), in_hospital)]
+        {
+            assert_eq!(enforcement(&policy, reason, &situation), expected, "{reason}, insured");
+            let expected = if fund_matters.contains(&reason) { Off } else { expected };
+            assert_eq!(enforcement(&policy, reason, &self_paid(situation)), expected, "{reason}, self-paid");
         }
     }
 }
@@ -195,24 +179,14 @@ fn purchases_wait_for_the_transition() {
         ("not registered", unregistered(hospital(130_102, DAY)), Off),
     ];
     for (name, situation, expected) in rows {
-        assert_eq!(
-            enforcement(&policy, Reason::NotPurchased, &situation),
-            expected,
-            "{name}"
-        );
+        assert_eq!(enforcement(&policy, Reason::NotPurchased, &situation), expected, "{name}");
     }
 }
 
 #[test]
 fn exemptions_by_kind_and_line() {
     let policy = built_in();
-    let drug = |drug_class, dosage_form, must_split| {
-        Some(DrugTraits {
-            drug_class,
-            dosage_form,
-            must_split,
-        })
-    };
+    let drug = |drug_class, dosage_form, must_split| Some(DrugTraits { drug_class, dosage_form, must_split });
     let tcm = drug(DrugClass::TcmPieces, "pieces", false);
     let granules = drug(DrugClass::TcmFormulaGranules, "granules", false);
     let in_house = drug(DrugClass::InHouse, "ointment", false);
@@ -232,30 +206,12 @@ fn exemptions_by_kind_and_line() {
     ];
     for (name, drug, split, in_pharmacy, in_hospital) in rows {
         let exempt = |situation: Situation<'static>| {
-            let situation = Situation {
-                drug,
-                split,
-                ..situation
-            };
-            policy
-                .exemption(&situation)
-                .map(|exemption| exemption.name.clone())
+            let situation = Situation { drug, split, ..situation };
+            policy.exemption(&situation).map(|exemption| exemption.name.clone())
         };
-        assert_eq!(
-            exempt(pharmacy(440_106, DAY)).as_deref(),
-            in_pharmacy,
-            "{name}, pharmacy"
-        );
-        assert_eq!(
-            exempt(hospital(440_106, DAY)).as_deref(),
-            in_hospital,
-            "{name}, hospital"
-        );
-        assert_eq!(
-            exempt(hospital(440_106, date(2025, 6, 30))),
-            None,
-            "{name}, before it was in force"
-        );
+        assert_eq!(exempt(pharmacy(440_106, DAY)).as_deref(), in_pharmacy, "{name}, pharmacy");
+        assert_eq!(exempt(hospital(440_106, DAY)).as_deref(), in_hospital, "{name}, hospital");
+        assert_eq!(exempt(hospital(440_106, date(2025, 6, 30))), None, "{name}, before it was in force");
     }
 }
 
@@ -282,38 +238,18 @@ fn each_built_in_file_is_valid_alone() {
 #[test]
 fn placeholders_are_recognised_and_codes_are_not() {
     let policy = built_in();
-    let patterns: Vec<_> = policy
-        .settings()
-        .placeholder_patterns
-        .iter()
-        .map(|text| regex::Regex::new(text).unwrap())
-        .collect();
+    let patterns: Vec<_> =
+        policy.settings().placeholder_patterns.iter().map(|text| regex::Regex::new(text).unwrap()).collect();
     let is_placeholder = |text: &str| patterns.iter().any(|pattern| pattern.is_match(text));
     for digit in '0'..='9' {
-        assert!(
-            is_placeholder(&digit.to_string().repeat(20)),
-            "twenty times {digit}"
-        );
+        assert!(is_placeholder(&digit.to_string().repeat(20)), "twenty times {digit}");
     }
-    for text in [
-        "0",
-        "0000000",
-        "80000000000000000000",
-        "12345678901234567890",
-        "TEST",
-        "test001",
-        "Test-1",
-    ] {
+    for text in ["0", "0000000", "80000000000000000000", "12345678901234567890", "TEST", "test001", "Test-1"]
+    {
         assert!(is_placeholder(text), "{text}");
     }
-    for text in [
-        "83003850000000131888",
-        "88888888888888888880",
-        "0123",
-        "LATEST1",
-        "",
-        "9999999999999999999",
-    ] {
+    for text in ["83003850000000131888", "88888888888888888880", "0123", "LATEST1", "", "9999999999999999999"]
+    {
         assert!(!is_placeholder(text), "{text}");
     }
 }

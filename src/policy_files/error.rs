@@ -18,11 +18,7 @@ pub struct PolicyError {
 
 impl PolicyError {
     pub(super) fn new(file: &str, line: usize, reason: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            reason: reason.into(),
-        }
+        Self { file: file.to_owned(), line, reason: reason.into() }
     }
 }
 

@@ -39,10 +39,7 @@ pub const BUILT_IN: [(&str, &str); 2] = [
 
 /// The policy of the baked-in files alone.
 pub fn built_in() -> Policy {
-    #[expect(
-        clippy::expect_used,
-        reason = "the texts are part of this program, and a test loads them"
-    )]
+    #[expect(clippy::expect_used, reason = "the texts are part of this program, and a test loads them")]
     load(&BUILT_IN).expect("the baked-in policy files are valid")
 }
 
@@ -88,18 +85,12 @@ fn read_text(path: &Path) -> Result<String, LoadError> {
         File::open(path)?.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(|source| LoadError::Unreadable {
-        path: name.clone(),
-        source,
-    })?;
+    let bytes = read().map_err(|source| LoadError::Unreadable { path: name.clone(), source })?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(PolicyError::new(&name, 1, error::too_long()).into());
     }
     String::from_utf8(bytes).map_err(|bad| {
-        let valid = bad
-            .as_bytes()
-            .get(..bad.utf8_error().valid_up_to())
-            .unwrap_or_default();
+        let valid = bad.as_bytes().get(..bad.utf8_error().valid_up_to()).unwrap_or_default();
         let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
         PolicyError::new(&name, line, "not UTF-8 text; save the file as UTF-8").into()
     })
@@ -132,26 +123,19 @@ impl Collected {
         let mut top = Table::new(file, "the file", root, 1);
         top.refuse_unknown_keys(&[&["settings", "rule", "exemption"]]);
         if let Some((entries, line)) = top.table("settings") {
-            settings::read(
-                &mut Table::new(file, "[settings]", entries, line),
-                &mut self.settings,
-            );
+            settings::read(&mut Table::new(file, "[settings]", entries, line), &mut self.settings);
         }
         let entries = tables_of(file, root, "rule", &mut self.rules_seen);
-        let rules = entries
-            .into_iter()
-            .filter_map(|(entries, line)| rules::read_rule(file, entries, line));
+        let rules = entries.into_iter().filter_map(|(entries, line)| rules::read_rule(file, entries, line));
         self.rules.extend(rules);
         let entries = tables_of(file, root, "exemption", &mut self.exemptions_seen);
-        let exemptions = entries
-            .into_iter()
-            .filter_map(|(entries, line)| rules::read_exemption(file, entries, line));
+        let exemptions =
+            entries.into_iter().filter_map(|(entries, line)| rules::read_exemption(file, entries, line));
         self.exemptions.extend(exemptions);
     }
 
     fn finish(mut self) -> Result<Policy, Vec<PolicyError>> {
-        self.errors
-            .extend(contradictions(&self.rules).into_iter().map(PolicyError::from));
+        self.errors.extend(contradictions(&self.rules).into_iter().map(PolicyError::from));
         if self.errors.is_empty() {
             Ok(Policy::new(self.rules, self.exemptions, self.settings))
         } else {
@@ -169,9 +153,7 @@ fn tables_of<'v, 'i>(
     key: &'static str,
     seen: &mut usize,
 ) -> Vec<Entry<'v, 'i>> {
-    let values = Table::new(file, "the file", root, 1)
-        .array(key)
-        .map_or(&[][..], |(values, _)| values);
+    let values = Table::new(file, "the file", root, 1).array(key).map_or(&[][..], |(values, _)| values);
     let left = RULES_MAX - *seen;
     *seen += values.len().min(left);
     if let Some(over) = values.get(left) {

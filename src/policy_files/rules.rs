@@ -18,10 +18,7 @@ const DATE_KEYS: [&str; 2] = ["valid_from", "valid_to"];
 /// `None` where something is wrong with it, which is then noted in `file`.
 pub(super) fn read_rule(file: &mut FileReader, entries: &DeTable<'_>, line: usize) -> Option<Rule> {
     whole(file, |file| {
-        let source = RuleSource {
-            file: file.name().to_owned(),
-            line,
-        };
+        let source = RuleSource { file: file.name().to_owned(), line };
         let mut table = Table::new(file, "[[rule]]", entries, line);
         refuse_unknown_keys(&mut table, &RULE_KEYS);
         let scope = read_scope(&mut table);
@@ -30,26 +27,14 @@ pub(super) fn read_rule(file: &mut FileReader, entries: &DeTable<'_>, line: usiz
         let note = table.text("note").map_or("", |(note, _)| note).to_owned();
         let (reason, class) = read_reason(&mut table);
         let (enforcement, _) = enforcement?;
-        Some(Rule {
-            reason: reason?,
-            class,
-            scope,
-            valid_from,
-            valid_to,
-            enforcement,
-            note,
-            source,
-        })
+        Some(Rule { reason: reason?, class, scope, valid_from, valid_to, enforcement, note, source })
     })
 }
 
 /// `None` where something is wrong with it, which is then noted in `file`.
 pub(super) fn read_exemption(file: &mut FileReader, entries: &DeTable<'_>, line: usize) -> Option<Exemption> {
     whole(file, |file| {
-        let source = RuleSource {
-            file: file.name().to_owned(),
-            line,
-        };
+        let source = RuleSource { file: file.name().to_owned(), line };
         let mut table = Table::new(file, "[[exemption]]", entries, line);
         refuse_unknown_keys(&mut table, &EXEMPTION_KEYS);
         let scope = read_scope(&mut table);
@@ -84,19 +69,13 @@ fn refuse_unknown_keys(table: &mut Table<'_, '_, '_>, own: &[&str]) {
 fn read_reason(table: &mut Table<'_, '_, '_>) -> (Option<Reason>, Option<DuplicateClass>) {
     let reason = table.required_choice("reason", Reason::ALL, Reason::name);
     if let Some((Reason::InDoubt, line)) = reason {
-        table.refuse(
-            line,
-            "IN_DOUBT is not a rule: it says that nothing is decided yet; remove this entry",
-        );
+        table.refuse(line, "IN_DOUBT is not a rule: it says that nothing is decided yet; remove this entry");
     }
     let class = table.choice("class", DuplicateClass::ALL, DuplicateClass::name);
     if let (Some((reason, _)), Some((_, line))) = (reason, class)
         && reason != Reason::Duplicate
     {
-        table.refuse(
-            line,
-            format!("{reason} has no classes, only DUPLICATE has; remove class"),
-        );
+        table.refuse(line, format!("{reason} has no classes, only DUPLICATE has; remove class"));
     }
     (reason.map(|(reason, _)| reason), class.map(|(class, _)| class))
 }
@@ -115,11 +94,7 @@ fn read_dates(table: &mut Table<'_, '_, '_>) -> (Option<Date>, Option<Date>) {
 fn read_scope(table: &mut Table<'_, '_, '_>) -> Scope {
     Scope {
         division_prefix: read_division_prefix(table),
-        kind: first(table.choice(
-            ScopeField::Kind.name(),
-            InstitutionKind::ALL,
-            InstitutionKind::name,
-        )),
+        kind: first(table.choice(ScopeField::Kind.name(), InstitutionKind::ALL, InstitutionKind::name)),
         ownership: first(table.choice(ScopeField::Ownership.name(), Ownership::ALL, Ownership::name)),
         agreement: first(table.choice(
             ScopeField::Agreement.name(),

@@ -18,26 +18,14 @@ type NumberSetting = (&'static str, RangeInclusive<u32>, fn(&mut Settings) -> &m
 /// The longest lateness is one day, the shortest proposal limit too: the second limit never comes
 /// before the first.
 const NUMBERS: [NumberSetting; 8] = [
-    ("lateness_minutes", 1..=1440, |settings| {
-        &mut settings.lateness_minutes
-    }),
+    ("lateness_minutes", 1..=1440, |settings| &mut settings.lateness_minutes),
     ("proposal_days", 1..=365, |settings| &mut settings.proposal_days),
     ("hold_minutes", 1..=1440, |settings| &mut settings.hold_minutes),
-    ("close_window_days", 1..=365, |settings| {
-        &mut settings.close_window_days
-    }),
-    ("future_skew_seconds", 0..=3600, |settings| {
-        &mut settings.future_skew_seconds
-    }),
-    ("purchase_feed_lag_hours", 0..=720, |settings| {
-        &mut settings.purchase_feed_lag_hours
-    }),
-    ("coaching_months", 0..=60, |settings| {
-        &mut settings.coaching_months
-    }),
-    ("split_unknown_units_cap", 1..=1_000_000, |settings| {
-        &mut settings.split_unknown_units_cap
-    }),
+    ("close_window_days", 1..=365, |settings| &mut settings.close_window_days),
+    ("future_skew_seconds", 0..=3600, |settings| &mut settings.future_skew_seconds),
+    ("purchase_feed_lag_hours", 0..=720, |settings| &mut settings.purchase_feed_lag_hours),
+    ("coaching_months", 0..=60, |settings| &mut settings.coaching_months),
+    ("split_unknown_units_cap", 1..=1_000_000, |settings| &mut settings.split_unknown_units_cap),
 ];
 
 type DateSetting = (&'static str, fn(&mut Settings) -> &mut Date);
@@ -79,10 +67,7 @@ fn read_list(
 ) -> Option<Vec<String>> {
     let texts = table.texts(key)?;
     if let Some((_, line)) = texts.get(LIST_ENTRIES_MAX) {
-        table.refuse(
-            *line,
-            format!("{key} has more than {LIST_ENTRIES_MAX} entries; remove some"),
-        );
+        table.refuse(*line, format!("{key} has more than {LIST_ENTRIES_MAX} entries; remove some"));
         return None;
     }
     let mut list = Vec::with_capacity(texts.len());
@@ -99,17 +84,12 @@ fn read_list(
 fn read_host(text: &str) -> Result<String, String> {
     let host = text.to_ascii_lowercase();
     let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     if host.len() <= HOST_BYTES_MAX && host.split('.').all(label) {
         Ok(host)
     } else {
-        Err(format!(
-            "{text:?} is not a host name; write it without scheme, port and path"
-        ))
+        Err(format!("{text:?} is not a host name; write it without scheme, port and path"))
     }
 }
 
@@ -123,9 +103,7 @@ fn read_pattern(text: &str) -> Result<String, String> {
         format!("{text:?} is not a regular expression: {}", words.join(" "))
     })?;
     if pattern.is_match("") {
-        return Err(format!(
-            "{text:?} matches the empty text; anchor it and make it ask for something"
-        ));
+        return Err(format!("{text:?} matches the empty text; anchor it and make it ask for something"));
     }
     Ok(text.to_owned())
 }

@@ -19,24 +19,13 @@ impl FileReader {
     /// Notes the syntax errors. The rest of the file is still checked, except for what may only
     /// be a consequence: other mistakes on a broken line, and missing keys.
     pub(super) fn new(name: &str, text: &str, syntax_errors: &[Error]) -> Self {
-        let ends = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(at, _)| at + 1);
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(ends).collect();
-        let mut file = Self {
-            name: name.to_owned(),
-            line_starts,
-            broken_lines: BTreeSet::new(),
-            errors: Vec::new(),
-        };
+        let mut file =
+            Self { name: name.to_owned(), line_starts, broken_lines: BTreeSet::new(), errors: Vec::new() };
         for error in syntax_errors {
             let line = file.line_at(error.span().map_or(0, |span| span.start));
-            file.refuse(
-                line,
-                format!("not valid TOML: {}", error.message().replace('\n', "; ")),
-            );
+            file.refuse(line, format!("not valid TOML: {}", error.message().replace('\n', "; ")));
             file.broken_lines.insert(line);
         }
         file
@@ -99,12 +88,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
         entries: &'v DeTable<'i>,
         line: usize,
     ) -> Self {
-        Self {
-            file,
-            what,
-            entries,
-            line,
-        }
+        Self { file, what, entries, line }
     }
 
     pub(super) fn refuse(&mut self, line: usize, reason: impl Into<String>) {
@@ -117,10 +101,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
             if !known.iter().any(|names| names.contains(&name)) {
                 let line = self.file.line_of(key);
                 let known = known.concat().join(", ");
-                self.file.refuse(
-                    line,
-                    format!("unknown key {name:?} in {}; known are: {known}", self.what),
-                );
+                self.file.refuse(line, format!("unknown key {name:?} in {}; known are: {known}", self.what));
             }
         }
     }
@@ -135,10 +116,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
         let line = self.file.line_of(value);
         let picked = pick(value.get_ref());
         if picked.is_none() {
-            self.file.refuse(
-                line,
-                format!("{key} must be {expected}, not {}", value.get_ref().type_str()),
-            );
+            self.file.refuse(line, format!("{key} must be {expected}, not {}", value.get_ref().type_str()));
         }
         picked.map(|picked| (picked, line))
     }
@@ -150,10 +128,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
     /// A text that has to be there and to say something.
     pub(super) fn required_text(&mut self, key: &str) -> Option<(&'v str, usize)> {
         if !self.entries.contains_key(key) {
-            self.file.refuse_missing(
-                self.line,
-                format!("{} has no {key}; add {key} = \"…\"", self.what),
-            );
+            self.file.refuse_missing(self.line, format!("{} has no {key}; add {key} = \"…\"", self.what));
         }
         self.filled_text(key)
     }
@@ -169,8 +144,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
     }
 
     pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
-        self.read(key, "true or false", DeValue::as_bool)
-            .map(|(flag, _)| flag)
+        self.read(key, "true or false", DeValue::as_bool).map(|(flag, _)| flag)
     }
 
     pub(super) fn table(&mut self, key: &str) -> Option<(&'v DeTable<'i>, usize)> {
@@ -192,10 +166,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
         let found = all.iter().copied().find(|value| name(*value) == text);
         if found.is_none() {
             let names: Vec<_> = all.iter().map(|value| name(*value)).collect();
-            self.file.refuse(
-                line,
-                format!("unknown {key} {text:?}; write one of: {}", names.join(", ")),
-            );
+            self.file.refuse(line, format!("unknown {key} {text:?}; write one of: {}", names.join(", ")));
         }
         found.map(|value| (value, line))
     }
@@ -218,26 +189,19 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
         let within = number.filter(|number| range.contains(number));
         if within.is_none() {
             let (low, high) = (range.start(), range.end());
-            self.file
-                .refuse(line, format!("{key} must be from {low} to {high}, not {integer}"));
+            self.file.refuse(line, format!("{key} must be from {low} to {high}, not {integer}"));
         }
         within
     }
 
     /// A date without time, such as `2025-07-01` without quotes.
     pub(super) fn date(&mut self, key: &str) -> Option<(Date, usize)> {
-        self.read(
-            key,
-            "a date without time and quotes, such as 2025-07-01",
-            |value| {
-                let datetime = value.as_datetime()?;
-                let date = datetime
-                    .date
-                    .filter(|_| datetime.time.is_none() && datetime.offset.is_none())?;
-                let (month, day) = (i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?);
-                Date::new(i16::try_from(date.year).ok()?, month, day).ok()
-            },
-        )
+        self.read(key, "a date without time and quotes, such as 2025-07-01", |value| {
+            let datetime = value.as_datetime()?;
+            let date = datetime.date.filter(|_| datetime.time.is_none() && datetime.offset.is_none())?;
+            let (month, day) = (i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?);
+            Date::new(i16::try_from(date.year).ok()?, month, day).ok()
+        })
     }
 
     /// A list of texts, each with its line.
@@ -248,9 +212,7 @@ impl<'f, 'v, 'i> Table<'f, 'v, 'i> {
             let line = self.file.line_of(value);
             match value.get_ref().as_str() {
                 Some(text) => texts.push((text, line)),
-                None => self
-                    .file
-                    .refuse(line, format!("{key} must hold texts in quotes only")),
+                None => self.file.refuse(line, format!("{key} must hold texts in quotes only")),
             }
         }
         Some(texts)

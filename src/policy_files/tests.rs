@@ -11,15 +11,8 @@ fn check(name: &str, text: &str, expected: &[(usize, &str)]) {
     let found: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(errors.len(), expected.len(), "{name}: {found:#?}");
     for (error, (line, part)) in errors.iter().zip(expected) {
-        assert_eq!(
-            (error.file.as_str(), error.line),
-            ("own.toml", *line),
-            "{name}: {error}"
-        );
-        assert!(
-            error.reason.contains(part),
-            "{name}: {error} does not say {part:?}"
-        );
+        assert_eq!((error.file.as_str(), error.line), ("own.toml", *line), "{name}: {error}");
+        assert!(error.reason.contains(part), "{name}: {error} does not say {part:?}");
     }
 }
 
@@ -115,11 +108,7 @@ fn edge_case_40_bad_settings() {
         check(name, &text, &[(line, part)]);
     }
     let many = settings(&format!("placeholder_patterns = [{}]", "'^1$',".repeat(201)));
-    check(
-        "too many",
-        &many,
-        &[(2, "placeholder_patterns has more than 200 entries")],
-    );
+    check("too many", &many, &[(2, "placeholder_patterns has more than 200 entries")]);
 }
 
 #[test]
@@ -128,24 +117,12 @@ fn all_mistakes_of_all_files_at_once() {
     let second = "[[rule]]\nreason = [\nkind = \"x\"\n";
     let third = "\u{feff}[[exemption]]\r\nname = \"x\"\r\n";
     let errors = load(&[("a", first), ("b", second), ("c", third)]).unwrap_err();
-    let places: Vec<_> = errors
-        .iter()
-        .map(|error| (error.file.as_str(), error.line))
-        .collect();
+    let places: Vec<_> = errors.iter().map(|error| (error.file.as_str(), error.line)).collect();
     let (expected_a, rest) = places.split_at(4);
     assert_eq!(expected_a, [("a", 2), ("a", 5), ("a", 6), ("a", 7)]);
     assert!(rest.iter().any(|(file, _)| *file == "b"), "{errors:#?}");
-    assert!(
-        !errors
-            .iter()
-            .any(|error| error.file == "b" && error.reason.contains("has no")),
-        "{errors:#?}"
-    );
-    assert_eq!(
-        rest.iter().filter(|place| **place == ("c", 1)).count(),
-        2,
-        "both sentences missing"
-    );
+    assert!(!errors.iter().any(|error| error.file == "b" && error.reason.contains("has no")), "{errors:#?}");
+    assert_eq!(rest.iter().filter(|place| **place == ("c", 1)).count(), 2, "both sentences missing");
 }
 
 #[test]
@@ -156,22 +133,10 @@ fn contradictions_name_both_places() {
     let errors = load(&[("a.toml", &block), ("b.toml", &off)]).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert_eq!((errors[0].file.as_str(), errors[0].line), ("b.toml", 2));
-    assert!(
-        errors[0]
-            .reason
-            .starts_with("contradicts a.toml:1: both decide NO_CODE, "),
-        "{}",
-        errors[0]
-    );
-    assert!(
-        load(&[("a.toml", &block), ("b.toml", &block)]).is_ok(),
-        "two rules that agree"
-    );
+    assert!(errors[0].reason.starts_with("contradicts a.toml:1: both decide NO_CODE, "), "{}", errors[0]);
+    assert!(load(&[("a.toml", &block), ("b.toml", &block)]).is_ok(), "two rules that agree");
     let later = format!("{off}valid_from = 2025-07-01\n");
-    assert!(
-        load(&[("a.toml", &block), ("b.toml", &later)]).is_ok(),
-        "a later start"
-    );
+    assert!(load(&[("a.toml", &block), ("b.toml", &later)]).is_ok(), "a later start");
 }
 
 #[test]
@@ -179,12 +144,7 @@ fn a_broken_file_raises_no_contradictions() {
     let good = "[[rule]]\nreason = \"NO_CODE\"\nenforcement = \"off\"\n";
     let broken = "[[rule]]\nreason = \"NO_CODE\"\nkind = hospital\nenforcement = \"block\"\n";
     let errors = load(&[("good", good), ("broken", broken)]).unwrap_err();
-    assert!(
-        errors
-            .iter()
-            .all(|error| error.reason.starts_with("not valid TOML")),
-        "{errors:#?}"
-    );
+    assert!(errors.iter().all(|error| error.reason.starts_with("not valid TOML")), "{errors:#?}");
 }
 
 #[test]
@@ -214,11 +174,7 @@ fn layout_comments_and_paths_do_not_change_the_version() {
     assert_eq!(version("a", spaced), version("/b/c", inline));
     assert_ne!(version("a", spaced), version("a", other));
     let backwards: Vec<_> = BUILT_IN.into_iter().rev().collect();
-    assert_eq!(
-        load(&backwards).unwrap().version(),
-        built_in().version(),
-        "order of layers that agree"
-    );
+    assert_eq!(load(&backwards).unwrap().version(), built_in().version(), "order of layers that agree");
 }
 
 #[test]
@@ -227,11 +183,7 @@ fn sources_are_the_lines_of_the_entries() {
     let text = entry("NO_CODE") + &entry("OVERSOLD");
     let inline = "rule = [\n  { reason = \"DUPLICATE\", enforcement = \"off\" },\n]\n";
     let policy = load(&[("a", &text), ("b", inline)]).unwrap();
-    let sources: Vec<_> = policy
-        .rules()
-        .iter()
-        .map(|rule| rule.source.to_string())
-        .collect();
+    let sources: Vec<_> = policy.rules().iter().map(|rule| rule.source.to_string()).collect();
     assert_eq!(sources, ["a:2", "b:2", "a:6"]);
 }
 
@@ -243,21 +195,11 @@ fn limits_on_bytes_and_rules() {
     let rows = |count: usize| "\n{reason='NO_CODE',enforcement='off'},".repeat(count);
     let half = format!("rule = [{}]", rows(RULES_MAX / 2));
     let more = format!("rule = [{}]", rows(RULES_MAX / 2 + 1));
-    assert_eq!(
-        load(&[("a", &half), ("b", &half)]).unwrap().rules().len(),
-        RULES_MAX
-    );
+    assert_eq!(load(&[("a", &half), ("b", &half)]).unwrap().rules().len(), RULES_MAX);
     let errors = load(&[("a", &half), ("b", &more)]).unwrap_err();
     assert_eq!(errors.len(), 1);
-    assert_eq!(
-        (errors[0].file.as_str(), errors[0].line),
-        ("b", RULES_MAX / 2 + 2)
-    );
-    assert!(
-        errors[0].reason.contains("more than 10000 entries [[rule]]"),
-        "{}",
-        errors[0]
-    );
+    assert_eq!((errors[0].file.as_str(), errors[0].line), ("b", RULES_MAX / 2 + 2));
+    assert!(errors[0].reason.contains("more than 10000 entries [[rule]]"), "{}", errors[0]);
 }
 
 #[test]

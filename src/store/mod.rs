@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A sync or a table write failed; nothing is accepted until the gateway is started again.
     #[error("the store has stopped after a failed write and needs a restart: {0}")]
     Stopped(String),
+    /// Larger than a store can keep: a name, a number of units, or the change as a whole.
+    #[error("this cannot be kept: {0}")]
+    Unfit(String),
     /// A table could not be read.
     #[error("the store cannot be read: {0}")]
     Unreadable(String),
@@ -43,7 +46,7 @@ impl StoreError {
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Full(_) => true,
-            Self::Stopped(_) | Self::Unreadable(_) => false,
+            Self::Stopped(_) | Self::Unfit(_) | Self::Unreadable(_) => false,
         }
     }
 }

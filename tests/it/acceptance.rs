@@ -50,11 +50,7 @@ pub trait StoreUnderTest: Send + Sync {
 /// Closes a store and opens it again; the caller holds the last handle.
 pub async fn reopen(under_test: &dyn StoreUnderTest, store: Arc<dyn Store>) -> Arc<dyn Store> {
     store.close().await;
-    assert_eq!(
-        Arc::strong_count(&store),
-        1,
-        "somebody still holds the closed store"
-    );
+    assert_eq!(Arc::strong_count(&store), 1, "somebody still holds the closed store");
     drop(store);
     under_test.open().await
 }
@@ -105,10 +101,7 @@ where
     let unable = under_test.unable().contains(&need);
     let ran = tokio::spawn(case(Arc::new(under_test))).await;
     match ran {
-        Ok(()) => assert!(
-            !unable,
-            "the store can do it after all: strike {need:?} from its inabilities"
-        ),
+        Ok(()) => assert!(!unable, "the store can do it after all: strike {need:?} from its inabilities"),
         Err(failure) if unable => println!("as known, the store cannot: {need:?} ({failure})"),
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
     }

@@ -28,22 +28,13 @@ struct Sent {
 
 /// Sends documents until the gateway is gone. Clients of one pair scan the same boxes.
 async fn load_until_gone(channel: Channel, round: u64, client: u64, log: Arc<Mutex<Vec<Sent>>>) {
-    let institution = if client.is_multiple_of(RIVALS) {
-        PHARMACY
-    } else {
-        OTHER_PHARMACY
-    };
+    let institution = if client.is_multiple_of(RIVALS) { PHARMACY } else { OTHER_PHARMACY };
     let mut gate = DispensingServiceClient::new(channel);
     for n in 0.. {
         let request_id = format!("r{round}-c{client}-{n}");
         let first = (round * 1_000 + client / RIVALS) * 100_000 + n * 3;
         let codes: Vec<_> = (first..first + 3).map(code).collect();
-        let mut sent = Sent {
-            institution,
-            request_id: request_id.clone(),
-            codes: codes.clone(),
-            told: None,
-        };
+        let mut sent = Sent { institution, request_id: request_id.clone(), codes: codes.clone(), told: None };
         let answer = gate.dispense(dispense(institution, &request_id, &codes)).await;
         let gone = answer.is_err();
         sent.told = answer.ok().and_then(|a| a.into_inner().decision);
@@ -81,10 +72,7 @@ async fn verify(address: &str, sent: &[Sent], sellers: &mut HashMap<String, Stri
         let sold = found.decision.is_some_and(|d| d.verdict() == pb::Verdict::Allow);
         for code in sent.codes.iter().filter(|_| sold) {
             let before = sellers.insert(code.clone(), sent.request_id.clone());
-            assert!(
-                before.is_none_or(|b| b == sent.request_id),
-                "{code} has two first sales: {sent:?}"
-            );
+            assert!(before.is_none_or(|b| b == sent.request_id), "{code} has two first sales: {sent:?}");
         }
     }
     acknowledged
@@ -121,10 +109,7 @@ async fn kill_9_in_a_loop_loses_nothing_and_sells_nothing_twice() {
     // Once more at the end: later rounds must not have disturbed earlier ones.
     let again = verify(&gateway.address, &all, &mut sellers).await;
     assert_eq!(again, acknowledged);
-    assert!(
-        acknowledged > usize::try_from(ROUNDS).expect("small"),
-        "the load was real: {acknowledged}"
-    );
+    assert!(acknowledged > usize::try_from(ROUNDS).expect("small"), "the load was real: {acknowledged}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,12 +120,7 @@ async fn sigterm_finishes_what_is_in_flight_and_exits_in_time() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        clients.spawn(load_until_gone(
-            connect(&gateway.address).await,
-            0,
-            client,
-            Arc::clone(&log),
-        ));
+        clients.spawn(load_until_gone(connect(&gateway.address).await, 0, client, Arc::clone(&log)));
     }
     crate::support::eventually("some answers", || async {
         (log.lock().expect("not poisoned").len() > 50).then_some(())
@@ -148,15 +128,9 @@ async fn sigterm_finishes_what_is_in_flight_and_exits_in_time() {
     .await;
     let stopping = Stopwatch::start();
     gateway.signal("TERM");
-    let (status, said) = tokio::task::spawn_blocking(|| gateway.wait())
-        .await
-        .expect("the wait ends");
+    let (status, said) = tokio::task::spawn_blocking(|| gateway.wait()).await.expect("the wait ends");
     assert!(status.success(), "{status}: {said}");
-    assert!(
-        stopping.elapsed() < Duration::from_secs(8),
-        "{:?}: {said}",
-        stopping.elapsed()
-    );
+    assert!(stopping.elapsed() < Duration::from_secs(8), "{:?}: {said}", stopping.elapsed());
     while let Some(done) = clients.join_next().await {
         done.expect("a client does not panic");
     }
@@ -174,25 +148,15 @@ async fn an_idle_connection_does_not_hold_up_the_shutdown() {
     // An open report stream that never ends.
     let (events, stream) = tokio::sync::mpsc::channel::<pb::ReportRequest>(1);
     let mut gate = DispensingServiceClient::new(channel);
-    let open = tokio::spawn(async move {
-        gate.report(tokio_stream::wrappers::ReceiverStream::new(stream))
-            .await
-    });
-    crate::support::eventually("the stream is open", || async {
-        (events.capacity() == 1).then_some(())
-    })
-    .await;
+    let open =
+        tokio::spawn(async move { gate.report(tokio_stream::wrappers::ReceiverStream::new(stream)).await });
+    crate::support::eventually("the stream is open", || async { (events.capacity() == 1).then_some(()) })
+        .await;
     let stopping = Stopwatch::start();
     gateway.signal("TERM");
-    let (status, said) = tokio::task::spawn_blocking(|| gateway.wait())
-        .await
-        .expect("the wait ends");
+    let (status, said) = tokio::task::spawn_blocking(|| gateway.wait()).await.expect("the wait ends");
     assert!(status.success(), "{status}: {said}");
-    assert!(
-        stopping.elapsed() < Duration::from_secs(5),
-        "{:?}: {said}",
-        stopping.elapsed()
-    );
+    assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}: {said}", stopping.elapsed());
     drop(events);
     assert!(open.await.expect("the call ends").is_err(), "the stream was cut");
 }
@@ -213,19 +177,14 @@ async fn a_client_that_goes_away_leaves_nothing_or_a_final_outcome() {
         cut += usize::from(call.await.is_err());
         let found = crate::support::eventually("a final outcome", || {
             let mut gate = world.gate.clone();
-            let request = pb::GetOutcomeRequest {
-                institution_code: PHARMACY.into(),
-                request_id: id.clone(),
-            };
+            let request = pb::GetOutcomeRequest { institution_code: PHARMACY.into(), request_id: id.clone() };
             async move {
                 let found = gate.get_outcome(request).await.expect("an outcome").into_inner();
                 (found.state() != pb::OutcomeState::InDoubt).then_some(found)
             }
         })
         .await;
-        let other = world
-            .dispense(dispense(OTHER_PHARMACY, &format!("other-{n}"), &[code(n)]))
-            .await;
+        let other = world.dispense(dispense(OTHER_PHARMACY, &format!("other-{n}"), &[code(n)])).await;
         let expected = match found.state() {
             pb::OutcomeState::Decided => pb::Verdict::Block,
             _ => pb::Verdict::Allow,
@@ -233,11 +192,7 @@ async fn a_client_that_goes_away_leaves_nothing_or_a_final_outcome() {
         assert_eq!(other.verdict(), expected, "{n}: {found:?}");
         if found.state() == pb::OutcomeState::Never {
             let late = world.gate.dispense(dispense(PHARMACY, &id, &[code(n)])).await;
-            assert_eq!(
-                late.expect_err("closed").code(),
-                tonic::Code::FailedPrecondition,
-                "{n}"
-            );
+            assert_eq!(late.expect_err("closed").code(), tonic::Code::FailedPrecondition, "{n}");
         }
     }
     assert!(cut > 20, "the clients did go away: {cut}");

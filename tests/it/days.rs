@@ -12,16 +12,11 @@ fn root() -> PathBuf {
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("a JSON line"))
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
 
 fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
-    value[name]
-        .as_array()
-        .map(|list| list.iter().collect())
-        .unwrap_or_default()
+    value[name].as_array().map(|list| list.iter().collect()).unwrap_or_default()
 }
 
 /// What is wrong with one answer.
@@ -32,15 +27,11 @@ fn misses(truth: &Value, answer: Option<&Value>) -> Vec<String> {
     let findings = texts(answer, "findings");
     let mut wrong = Vec::new();
     if answer["verdict"] != truth["verdict"] {
-        wrong.push(format!(
-            "verdict {} instead of {}",
-            answer["verdict"], truth["verdict"]
-        ));
+        wrong.push(format!("verdict {} instead of {}", answer["verdict"], truth["verdict"]));
     }
     for must in texts(truth, "must") {
-        let there = findings
-            .iter()
-            .any(|f| f["reason"] == must[0] && (must[1].is_null() || f["class"] == must[1]));
+        let there =
+            findings.iter().any(|f| f["reason"] == must[0] && (must[1].is_null() || f["class"] == must[1]));
         if !there {
             wrong.push(format!("missing {must}"));
         }
@@ -51,21 +42,12 @@ fn misses(truth: &Value, answer: Option<&Value>) -> Vec<String> {
         }
     }
     for role in texts(truth, "roles") {
-        if !findings
-            .iter()
-            .any(|f| f["code"] == role[0] && f["role"] == role[1])
-        {
+        if !findings.iter().any(|f| f["code"] == role[0] && f["role"] == role[1]) {
             wrong.push(format!("missing role {role}"));
         }
     }
-    if truth
-        .get("recorded")
-        .is_some_and(|recorded| *recorded != answer["recorded"])
-    {
-        wrong.push(format!(
-            "recorded {} instead of {}",
-            answer["recorded"], truth["recorded"]
-        ));
+    if truth.get("recorded").is_some_and(|recorded| *recorded != answer["recorded"]) {
+        wrong.push(format!("recorded {} instead of {}", answer["recorded"], truth["recorded"]));
     }
     if truth["error"] == true && !answer["error"].is_string() {
         wrong.push("missing error".into());
@@ -88,10 +70,8 @@ fn replay(registry: &Path, messages: &Path, out: &Path) {
 fn check_day(registry: &str, messages: &str, truth: &str) {
     let out = tempfile::NamedTempFile::new().expect("a temporary file");
     replay(&root().join(registry), &root().join(messages), out.path());
-    let answers: HashMap<u64, Value> = lines(out.path())
-        .into_iter()
-        .map(|a| (a["n"].as_u64().expect("n is a number"), a))
-        .collect();
+    let answers: HashMap<u64, Value> =
+        lines(out.path()).into_iter().map(|a| (a["n"].as_u64().expect("n is a number"), a)).collect();
     let truths = lines(&root().join(truth));
     let wrong: Vec<String> = truths
         .iter()
@@ -108,23 +88,13 @@ fn check_day(registry: &str, messages: &str, truth: &str) {
             })
         })
         .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} of {} wrong:\n{}",
-        wrong.len(),
-        truths.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), truths.len(), wrong.join("\n"));
     assert_eq!(answers.len(), truths.len(), "one answer a message");
 }
 
 fn check_own_day(name: &str) {
     let day = format!("tests/days/{name}");
-    check_day(
-        &day,
-        &format!("{day}/messages.jsonl"),
-        &format!("{day}/truth.jsonl"),
-    );
+    check_day(&day, &format!("{day}/messages.jsonl"), &format!("{day}/truth.jsonl"));
 }
 
 #[test]
@@ -172,10 +142,7 @@ fn a_day_replayed_twice_into_one_directory_gives_the_same_answers() {
 
 #[test]
 fn the_demo_ends_with_one_json_object() {
-    let run = Command::new(PROGRAM)
-        .args(["demo", "--json"])
-        .output()
-        .expect("the program runs");
+    let run = Command::new(PROGRAM).args(["demo", "--json"]).output().expect("the program runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let text = String::from_utf8(run.stdout).expect("UTF-8");
     let last: Value = serde_json::from_str(text.lines().last().expect("a last line")).expect("JSON");
@@ -187,14 +154,6 @@ fn the_demo_ends_with_one_json_object() {
         let expected = truths.iter().filter(|t| t["verdict"] == verdict).count() as u64;
         assert_eq!(last[field].as_u64(), Some(expected), "{field}");
     }
-    assert!(
-        last["findings"]["DUPLICATE"].as_u64().is_some_and(|n| n > 0),
-        "{last}"
-    );
-    assert!(
-        last["duplicates"]["SAME_INSTITUTION"]
-            .as_u64()
-            .is_some_and(|n| n > 0),
-        "{last}"
-    );
+    assert!(last["findings"]["DUPLICATE"].as_u64().is_some_and(|n| n > 0), "{last}");
+    assert!(last["duplicates"]["SAME_INSTITUTION"].as_u64().is_some_and(|n| n > 0), "{last}");
 }

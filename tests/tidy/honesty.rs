@@ -27,10 +27,7 @@ fn asserts_can_fail(sources: &[Source]) -> Vec<String> {
                 _ => false,
             };
             if idle {
-                complaints.push(format!(
-                    "{}: this assert cannot fail",
-                    source.place(whole.start())
-                ));
+                complaints.push(format!("{}: this assert cannot fail", source.place(whole.start())));
             }
         }
     }
@@ -46,8 +43,7 @@ fn is_always_true(condition: &str) -> bool {
     let sides: Vec<&str> = condition.split("||").collect();
     let is_true = |side: &&str| *side == "true" || side.ends_with(".len()>=0");
     let both_ways = |a: &str| {
-        a.strip_suffix(".is_ok()")
-            .is_some_and(|x| sides.contains(&format!("{x}.is_err()").as_str()))
+        a.strip_suffix(".is_ok()").is_some_and(|x| sides.contains(&format!("{x}.is_err()").as_str()))
             || a.strip_suffix(".is_some()")
                 .is_some_and(|x| sides.contains(&format!("{x}.is_none()").as_str()))
     };
@@ -57,11 +53,7 @@ fn is_always_true(condition: &str) -> bool {
 
 /// Calls of functions that check something: in the file itself, and in test files beside or above it.
 fn helpers_of(source: &Source, sources: &[Source], checks: &Regex) -> Vec<String> {
-    let dir = |s: &Source| {
-        s.path
-            .rsplit_once('/')
-            .map_or(String::new(), |(dir, _)| format!("{dir}/"))
-    };
+    let dir = |s: &Source| s.path.rsplit_once('/').map_or(String::new(), |(dir, _)| format!("{dir}/"));
     let near = |s: &&Source| s.path == source.path || (s.is_test() && source.path.starts_with(&dir(s)));
     let checking = |s: &Source| {
         scan::functions(&s.code)
@@ -103,11 +95,7 @@ fn forbidden(sources: &[Source], wrong: &Regex, what: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for source in sources {
         for found in wrong.find_iter(&source.code) {
-            complaints.push(format!(
-                "{}: {} {what}",
-                source.place(found.start()),
-                found.as_str()
-            ));
+            complaints.push(format!("{}: {} {what}", source.place(found.start()), found.as_str()));
         }
     }
     complaints
@@ -118,11 +106,7 @@ fn ignored_tests_say_why(sources: &[Source]) -> Vec<String> {
 }
 
 fn nothing_is_left_for_later(sources: &[Source]) -> Vec<String> {
-    forbidden(
-        sources,
-        &pattern(r"\b(todo|unimplemented|dbg)!"),
-        "has no place here",
-    )
+    forbidden(sources, &pattern(r"\b(todo|unimplemented|dbg)!"), "has no place here")
 }
 
 /// Waiting is for a signal. Where there is none, the line before says why: `// signal: …`.
@@ -132,10 +116,7 @@ fn nobody_sleeps(sources: &[Source]) -> Vec<String> {
     for source in sources {
         for found in sleep.find_iter(&source.code) {
             if !source.line_before(found.start()).trim().starts_with("// signal:") {
-                complaints.push(format!(
-                    "{}: sleeps without `// signal: …`",
-                    source.place(found.start())
-                ));
+                complaints.push(format!("{}: sleeps without `// signal: …`", source.place(found.start())));
             }
         }
     }
@@ -145,13 +126,7 @@ fn nobody_sleeps(sources: &[Source]) -> Vec<String> {
 #[test]
 fn every_assert_can_fail() {
     keeps(&asserts_can_fail(&source::rust()));
-    let row = |text: &str, broken| {
-        check(
-            &asserts_can_fail(&[Source::new("tests/x.rs", text)]),
-            broken,
-            text,
-        )
-    };
+    let row = |text: &str, broken| check(&asserts_can_fail(&[Source::new("tests/x.rs", text)]), broken, text);
     row("assert!(true);", true);
     row("assert!(a == b || true, \"x\");", true);
     row("assert!(list.len() >= 0);", true);
@@ -167,18 +142,10 @@ fn every_assert_can_fail() {
 #[test]
 fn every_test_checks_something() {
     keeps(&tests_check_something(&source::rust()));
-    let row = |text: &str, broken| {
-        check(
-            &tests_check_something(&[Source::new("tests/x.rs", text)]),
-            broken,
-            text,
-        )
-    };
+    let row =
+        |text: &str, broken| check(&tests_check_something(&[Source::new("tests/x.rs", text)]), broken, text);
     row("#[test]\nfn a() { let x = 1; }", true);
-    row(
-        "#[tokio::test(flavor = \"current_thread\")]\nasync fn a() { call().await; }",
-        true,
-    );
+    row("#[tokio::test(flavor = \"current_thread\")]\nasync fn a() { call().await; }", true);
     row("#[test]\nfn a() -> Result<(), E> { read()?; Ok(()) }", false);
     row("#[test]\nfn a() { check(1, 2); }", false);
     row("fn row() { assert!(x); }\n#[test]\nfn a() { row(); }", false);
@@ -190,13 +157,8 @@ fn every_test_checks_something() {
 #[test]
 fn no_test_is_ignored_without_a_reason() {
     keeps(&ignored_tests_say_why(&source::rust()));
-    let row = |text: &str, broken| {
-        check(
-            &ignored_tests_say_why(&[Source::new("tests/x.rs", text)]),
-            broken,
-            text,
-        )
-    };
+    let row =
+        |text: &str, broken| check(&ignored_tests_say_why(&[Source::new("tests/x.rs", text)]), broken, text);
     row("#[ignore]\nfn a() {}", true);
     row("#[ignore = \"needs a terabyte\"]\nfn a() {}", false);
 }
@@ -205,11 +167,7 @@ fn no_test_is_ignored_without_a_reason() {
 fn no_work_is_left_for_later() {
     keeps(&nothing_is_left_for_later(&source::rust()));
     let row = |text: &str, broken| {
-        check(
-            &nothing_is_left_for_later(&[Source::new("src/x.rs", text)]),
-            broken,
-            text,
-        )
+        check(&nothing_is_left_for_later(&[Source::new("src/x.rs", text)]), broken, text)
     };
     row("fn a() { todo!() }", true);
     row("dbg!(x);", true);
@@ -221,10 +179,7 @@ fn nobody_sleeps_instead_of_a_signal() {
     keeps(&nobody_sleeps(&source::rust()));
     let row = |text: &str, broken| check(&nobody_sleeps(&[Source::new("tests/x.rs", text)]), broken, text);
     row("tokio::time::sleep(d).await;", true);
-    row(
-        "// signal: none comes, the other process cannot tell\nstd::thread::sleep(d);",
-        false,
-    );
+    row("// signal: none comes, the other process cannot tell\nstd::thread::sleep(d);", false);
     row("// a moment\nstd::thread::sleep(d);", true);
     row("let asleep = nap(1);", false);
 }

@@ -25,10 +25,8 @@ fn pattern(text: &str) -> Regex {
 }
 
 fn is_document(path: &str) -> bool {
-    matches!(
-        path,
-        "README.md" | "ARCHITECTURE.md" | "CONTRIBUTING.md" | "CHANGELOG.md"
-    ) || (path.ends_with(".md") && (path.starts_with("docs/") || path.starts_with("fuzz/")))
+    matches!(path, "README.md" | "ARCHITECTURE.md" | "CONTRIBUTING.md" | "CHANGELOG.md")
+        || (path.ends_with(".md") && (path.starts_with("docs/") || path.starts_with("fuzz/")))
 }
 
 /// Paths that a document names, each with the paths it may stand for.
@@ -43,11 +41,7 @@ fn named_paths(document: &Source) -> Vec<(usize, String, Vec<String>)> {
         let Some(target) = link.get(1).filter(|t| !t.as_str().contains("://")) else {
             continue;
         };
-        found.push((
-            target.start(),
-            target.as_str().to_owned(),
-            vec![beside(target.as_str())],
-        ));
+        found.push((target.start(), target.as_str().to_owned(), vec![beside(target.as_str())]));
     }
     for quoted in pattern(r"`([\w./*-]+)`").captures_iter(&document.text) {
         let Some(path) = quoted.get(1) else { continue };
@@ -80,9 +74,7 @@ fn documented_paths_exist(documents: &[Source], exists: impl Fn(&str) -> bool) -
         for (at, name, candidates) in named_paths(document) {
             // Of a pattern only the directory before it is looked for.
             let whole = |path: &String| match path.split_once('*') {
-                Some((before, _)) => before
-                    .rsplit_once('/')
-                    .map_or(String::new(), |(dir, _)| dir.to_owned()),
+                Some((before, _)) => before.rsplit_once('/').map_or(String::new(), |(dir, _)| dir.to_owned()),
                 None => path.clone(),
             };
             if !candidates.iter().map(whole).any(|path| exists(&path)) {
@@ -95,28 +87,16 @@ fn documented_paths_exist(documents: &[Source], exists: impl Fn(&str) -> bool) -
 
 /// The names in one `named!` enum, in order.
 fn declared(reasons: &str, name: &str) -> Vec<String> {
-    let body = reasons
-        .split_once(&format!("pub enum {name} {{"))
-        .map_or("", |(_, rest)| rest);
+    let body = reasons.split_once(&format!("pub enum {name} {{")).map_or("", |(_, rest)| rest);
     let body = body.split_once('}').map_or(body, |(body, _)| body);
-    pattern(r#"= "(\w+)","#)
-        .captures_iter(body)
-        .map(|c| c[1].to_owned())
-        .collect()
+    pattern(r#"= "(\w+)","#).captures_iter(body).map(|c| c[1].to_owned()).collect()
 }
 
 /// The headings `### `NAME` …` below one `## ` heading, in order.
 fn headings(document: &str, under: &str) -> Vec<String> {
-    let section = document
-        .split_once(&format!("\n## {under}\n"))
-        .map_or("", |(_, rest)| rest);
-    let section = section
-        .split_once("\n## ")
-        .map_or(section, |(section, _)| section);
-    pattern(r"(?m)^### `(\w+)`")
-        .captures_iter(section)
-        .map(|c| c[1].to_owned())
-        .collect()
+    let section = document.split_once(&format!("\n## {under}\n")).map_or("", |(_, rest)| rest);
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    pattern(r"(?m)^### `(\w+)`").captures_iter(section).map(|c| c[1].to_owned()).collect()
 }
 
 fn documented_in_order(declared: &[String], headings: &[String]) -> Vec<String> {
@@ -138,9 +118,7 @@ fn settings_are_explained(settings: &str, documents: &[Source]) -> Vec<String> {
         let is_setting = !name.is_empty() && !line.starts_with(['#', ' ']);
         let quoted = format!("`{name}`");
         if is_setting && !above.starts_with('#') && !documents.iter().any(|d| d.text.contains(&quoted)) {
-            complaints.push(format!(
-                "config/default.toml: {name} has no comment and stands in no document"
-            ));
+            complaints.push(format!("config/default.toml: {name} has no comment and stands in no document"));
         }
         above = line;
     }
@@ -149,12 +127,8 @@ fn settings_are_explained(settings: &str, documents: &[Source]) -> Vec<String> {
 
 /// Whoever wrote a file, where they did so is nobody's business.
 fn no_path_of_a_machine(sources: &[Source]) -> Vec<String> {
-    let places = [
-        concat!("/ho", "me/"),
-        concat!("/ro", "ot/"),
-        concat!("/Us", "ers/"),
-        concat!("/wo", "rk/"),
-    ];
+    let places =
+        [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
     let mut complaints = Vec::new();
     for source in sources {
         for place in places {
@@ -170,14 +144,8 @@ fn no_path_of_a_machine(sources: &[Source]) -> Vec<String> {
 }
 
 fn documents() -> Vec<Source> {
-    let found: Vec<_> = source::everything()
-        .into_iter()
-        .filter(|s| is_document(&s.path))
-        .collect();
-    assert!(
-        found.iter().any(|d| d.path == "docs/verdicts.md"),
-        "the documents are found"
-    );
+    let found: Vec<_> = source::everything().into_iter().filter(|s| is_document(&s.path)).collect();
+    assert!(found.iter().any(|d| d.path == "docs/verdicts.md"), "the documents are found");
     found
 }
 
@@ -187,19 +155,14 @@ fn read(path: &str) -> String {
 
 #[test]
 fn every_path_in_a_document_exists() {
-    keeps(&documented_paths_exist(&documents(), |path| {
-        source::root().join(path).exists()
-    }));
+    keeps(&documented_paths_exist(&documents(), |path| source::root().join(path).exists()));
     let row = |text: &str, broken| {
         let complaints = documented_paths_exist(&[Source::new("docs/x.md", text)], |p| {
             ["src/lib.rs", "docs/y.md", "README.md", "docs"].contains(&p)
         });
         check(&complaints, broken, text);
     };
-    row(
-        "see `src/lib.rs`, [y](y.md), [up](../README.md#top) and <https://a.b/c>",
-        false,
-    );
+    row("see `src/lib.rs`, [y](y.md), [up](../README.md#top) and <https://a.b/c>", false);
     row("see `docs/*.md` and `log/` and `[grpc]`", false);
     row("see `src/bib.rs`", true);
     row("see [z](z.md)", true);
@@ -209,26 +172,16 @@ fn every_path_in_a_document_exists() {
 #[test]
 fn every_reason_and_class_is_documented_in_order() {
     let (rust, document) = (read("src/domain/verdict/reason.rs"), read("docs/verdicts.md"));
-    keeps(&documented_in_order(
-        &declared(&rust, "Reason"),
-        &headings(&document, "Reasons"),
-    ));
+    keeps(&documented_in_order(&declared(&rust, "Reason"), &headings(&document, "Reasons")));
     keeps(&documented_in_order(
         &declared(&rust, "DuplicateClass"),
         &headings(&document, "Classes of duplicates"),
     ));
     let rust = "pub enum Reason {\n A = \"A_A\",\n B = \"B_B\",\n}";
     let row = |text: &str, broken| {
-        check(
-            &documented_in_order(&declared(rust, "Reason"), &headings(text, "Reasons")),
-            broken,
-            text,
-        );
+        check(&documented_in_order(&declared(rust, "Reason"), &headings(text, "Reasons")), broken, text);
     };
-    row(
-        "\n## Reasons\n### `A_A` 甲\n### `B_B` 乙\n## More\n### `C_C`\n",
-        false,
-    );
+    row("\n## Reasons\n### `A_A` 甲\n### `B_B` 乙\n## More\n### `C_C`\n", false);
     row("\n## Reasons\n### `B_B`\n### `A_A`\n", true);
     row("\n## Reasons\n### `A_A`\n", true);
     row("\n## Reasons\n### `A_A`\n### `B_B`\n### `C_C`\n", true);
@@ -236,10 +189,7 @@ fn every_reason_and_class_is_documented_in_order() {
 
 #[test]
 fn every_setting_is_explained() {
-    keeps(&settings_are_explained(
-        &read("config/default.toml"),
-        &documents(),
-    ));
+    keeps(&settings_are_explained(&read("config/default.toml"), &documents()));
     let documents = [Source::new("docs/x.md", "| `lines_max` | lines |")];
     let row = |text: &str, broken| check(&settings_are_explained(text, &documents), broken, text);
     row("[a]\n# How many.\nrows_max = 1\n\nlines_max = 2", false);

@@ -8,33 +8,8 @@ use regex::Regex;
 /// Every room under src/ with the rooms it may name. A new room gets its place here first.
 const ROOMS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "app",
-            "grpc",
-            "engine",
-            "store",
-            "domain",
-            "policy_files",
-            "config",
-            "telemetry",
-            "clock",
-        ],
-    ),
-    (
-        "app",
-        &[
-            "grpc",
-            "engine",
-            "store",
-            "domain",
-            "policy_files",
-            "config",
-            "telemetry",
-            "clock",
-        ],
-    ),
+    ("cli", &["app", "grpc", "engine", "store", "domain", "policy_files", "config", "telemetry", "clock"]),
+    ("app", &["grpc", "engine", "store", "domain", "policy_files", "config", "telemetry", "clock"]),
     ("grpc", &["engine", "store", "domain", "clock"]),
     ("engine", &["store", "domain", "clock"]),
     ("store", &["domain"]),
@@ -74,10 +49,7 @@ fn import_direction(sources: &[Source]) -> Vec<String> {
     for source in sources.iter().filter(|s| s.path.starts_with("src/")) {
         let room = source.room();
         let Some((_, below)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-            complaints.push(format!(
-                "{}: room {room} has no place in the table of rooms",
-                source.path
-            ));
+            complaints.push(format!("{}: room {room} has no place in the table of rooms", source.path));
             continue;
         };
         for (at, name) in named_rooms(source) {
@@ -93,12 +65,7 @@ fn import_direction(sources: &[Source]) -> Vec<String> {
 /// The log stores opaque payloads: within the store it stands alone.
 fn log_stands_alone(sources: &[Source]) -> Vec<String> {
     let outside = Regex::new(r"\bcrate::(domain|store::(embedded|event|[A-Z]))").expect("a valid pattern");
-    each(
-        sources,
-        |s| s.path.starts_with("src/store/log/"),
-        &outside,
-        "the log must not know",
-    )
+    each(sources, |s| s.path.starts_with("src/store/log/"), &outside, "the log must not know")
 }
 
 /// No async, no IO, no clock, no wire.
@@ -107,12 +74,7 @@ fn domain_is_pure(sources: &[Source]) -> Vec<String> {
         r"\b(tokio|tonic|prost|fjall)::|\bstd::(time|fs|net|env|thread)\b|\b(Timestamp|Zoned)::now\b|\basync\b|\.await\b",
     )
     .expect("a valid pattern");
-    each(
-        sources,
-        |s| s.path.starts_with("src/domain/"),
-        &forbidden,
-        "the domain must not use",
-    )
+    each(sources, |s| s.path.starts_with("src/domain/"), &forbidden, "the domain must not use")
 }
 
 /// The time is asked for in one file; whoever asks elsewhere says why on the line before: `// clock: …`.
@@ -162,11 +124,7 @@ fn each(sources: &[Source], of: impl Fn(&Source) -> bool, wrong: &Regex, what: &
     let mut complaints = Vec::new();
     for source in sources.iter().filter(|s| of(s)) {
         for found in wrong.find_iter(&source.shipped()) {
-            complaints.push(format!(
-                "{}: {what} {}",
-                source.place(found.start()),
-                found.as_str()
-            ));
+            complaints.push(format!("{}: {what} {}", source.place(found.start()), found.as_str()));
         }
     }
     complaints
@@ -179,23 +137,11 @@ fn rooms_are_entered_from_above_only() {
         |path: &str, text: &str, broken| check(&import_direction(&[Source::new(path, text)]), broken, text);
     row("src/engine/mod.rs", "use crate::store::Store;", false);
     row("src/engine/mod.rs", "use crate::grpc::pb;", true);
-    row(
-        "src/domain/claim/mod.rs",
-        "use crate::{domain::code, store::log};",
-        true,
-    );
+    row("src/domain/claim/mod.rs", "use crate::{domain::code, store::log};", true);
     row("src/policy_files/mod.rs", "use crate::engine::Engine;", true);
-    row(
-        "src/store/mod.rs",
-        "// see crate::engine\nuse crate::domain::code::CodeKey;",
-        false,
-    );
+    row("src/store/mod.rs", "// see crate::engine\nuse crate::domain::code::CodeKey;", false);
     row("src/store/tests.rs", "use crate::engine::Engine;", false);
-    row(
-        "src/store/mod.rs",
-        "#[cfg(test)]\nmod tests { use crate::engine::Engine; }",
-        false,
-    );
+    row("src/store/mod.rs", "#[cfg(test)]\nmod tests { use crate::engine::Engine; }", false);
     row("src/main.rs", "use tracegate::engine::Engine;", true);
     row("src/cellar/mod.rs", "", true);
 }
@@ -204,11 +150,7 @@ fn rooms_are_entered_from_above_only() {
 fn the_log_knows_no_trade() {
     keeps(&log_stands_alone(&source::rust()));
     let row = |text: &str, broken| {
-        check(
-            &log_stands_alone(&[Source::new("src/store/log/mod.rs", text)]),
-            broken,
-            text,
-        )
+        check(&log_stands_alone(&[Source::new("src/store/log/mod.rs", text)]), broken, text)
     };
     row("use crate::store::log::frame;", false);
     row("use crate::domain::code::CodeKey;", true);
@@ -218,13 +160,8 @@ fn the_log_knows_no_trade() {
 #[test]
 fn the_domain_has_no_io_and_no_clock() {
     keeps(&domain_is_pure(&source::rust()));
-    let row = |text: &str, broken| {
-        check(
-            &domain_is_pure(&[Source::new("src/domain/x.rs", text)]),
-            broken,
-            text,
-        )
-    };
+    let row =
+        |text: &str, broken| check(&domain_is_pure(&[Source::new("src/domain/x.rs", text)]), broken, text);
     row("use std::collections::HashMap; // std::fs", false);
     row("use std::time::Duration;", true);
     row("let now = Timestamp::now();", true);
@@ -238,11 +175,7 @@ fn one_file_asks_the_time() {
     let row = |path: &str, text: &str, broken| check(&one_clock(&[Source::new(path, text)]), broken, text);
     row("src/clock.rs", "Timestamp::now()", false);
     row("src/cli/x.rs", "let a = std::time::Instant::now();", true);
-    row(
-        "tests/it/x.rs",
-        "// clock: a deadline for the wait\nInstant::now()",
-        false,
-    );
+    row("tests/it/x.rs", "// clock: a deadline for the wait\nInstant::now()", false);
     row("tests/it/x.rs", "// because\nInstant::now()", true);
 }
 
@@ -250,18 +183,10 @@ fn one_file_asks_the_time() {
 fn wire_types_stay_in_the_doors() {
     keeps(&wire_types_stay_at_the_doors(&source::rust()));
     let row = |path: &str, text: &str, broken| {
-        check(
-            &wire_types_stay_at_the_doors(&[Source::new(path, text)]),
-            broken,
-            text,
-        )
+        check(&wire_types_stay_at_the_doors(&[Source::new(path, text)]), broken, text)
     };
     row("src/grpc/dispensing.rs", "pb::Decision", false);
     row("src/engine/mod.rs", "pb::Decision", true);
-    row(
-        "src/app.rs",
-        "pb::purchase_service_server::PurchaseServiceServer",
-        false,
-    );
+    row("src/app.rs", "pb::purchase_service_server::PurchaseServiceServer", false);
     row("src/app.rs", "pb::Decision", true);
 }

@@ -143,11 +143,7 @@ pub fn functions(code: &str) -> Vec<Function> {
     let function = |found: regex::Captures<'_>| {
         let whole = found.get(0)?;
         let open = body_start(code, whole.end())?;
-        Some(Function {
-            name: found[2].to_owned(),
-            start: whole.start(),
-            body: open..closing(code, open),
-        })
+        Some(Function { name: found[2].to_owned(), start: whole.start(), body: open..closing(code, open) })
     };
     head.captures_iter(code).filter_map(function).collect()
 }

@@ -23,22 +23,14 @@ fn files_are_short(sources: &[Source]) -> Vec<String> {
 }
 
 fn lines_max(source: &Source) -> usize {
-    if source.path == "src/main.rs" {
-        MAIN_LINES_MAX
-    } else {
-        FILE_LINES_MAX
-    }
+    if source.path == "src/main.rs" { MAIN_LINES_MAX } else { FILE_LINES_MAX }
 }
 
 /// Place, name and lines of every function that does not say why it is long.
 fn functions(sources: &[Source]) -> Vec<(String, usize)> {
     let of = |s: &Source| {
         let says_why = |f: &&scan::Function| s.line_before(f.start).trim().starts_with(LONG);
-        let spare = if s.is_test() {
-            TEST_LINES_MAX - FUNCTION_LINES_MAX
-        } else {
-            0
-        };
+        let spare = if s.is_test() { TEST_LINES_MAX - FUNCTION_LINES_MAX } else { 0 };
         let lines =
             |f: &scan::Function| (1 + s.line_at(f.body.end) - s.line_at(f.start)).saturating_sub(spare);
         let found = scan::functions(&s.code);
@@ -79,11 +71,7 @@ fn files_say_what_they_are(sources: &[Source]) -> Vec<String> {
 fn no_file_is_too_long() {
     keeps(&files_are_short(&source::rust()));
     let row = |path: &str, lines: usize, broken| {
-        check(
-            &files_are_short(&[Source::new(path, &"x\n".repeat(lines))]),
-            broken,
-            path,
-        );
+        check(&files_are_short(&[Source::new(path, &"x\n".repeat(lines))]), broken, path);
     };
     row("src/app.rs", FILE_LINES_MAX, false);
     row("src/app.rs", FILE_LINES_MAX + 1, true);
@@ -94,15 +82,9 @@ fn no_file_is_too_long() {
 fn no_function_is_too_long() {
     keeps(&functions_are_short(&source::rust()));
     let row = |sizes: &[usize], broken| {
-        let text: String = sizes
-            .iter()
-            .map(|lines| format!("fn f() {{\n{}}}\n", "x();\n".repeat(lines - 2)))
-            .collect();
-        check(
-            &functions_are_short(&[Source::new("src/x.rs", &text)]),
-            broken,
-            &format!("{sizes:?}"),
-        );
+        let text: String =
+            sizes.iter().map(|lines| format!("fn f() {{\n{}}}\n", "x();\n".repeat(lines - 2))).collect();
+        check(&functions_are_short(&[Source::new("src/x.rs", &text)]), broken, &format!("{sizes:?}"));
     };
     row(&[FUNCTION_LINES_MOST], false);
     row(&[FUNCTION_LINES_MAX + 1], true);
@@ -113,13 +95,8 @@ fn no_function_is_too_long() {
 #[test]
 fn every_file_begins_with_its_room() {
     keeps(&files_say_what_they_are(&source::rust()));
-    let row = |text: &str, broken| {
-        check(
-            &files_say_what_they_are(&[Source::new("src/x.rs", text)]),
-            broken,
-            text,
-        )
-    };
+    let row =
+        |text: &str, broken| check(&files_say_what_they_are(&[Source::new("src/x.rs", text)]), broken, text);
     row("//! A room.\n", false);
     row("// A room.\n", true);
     row("use std::fs;\n", true);

@@ -5,14 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Built, fetched or local: never part of the repository.
-const SKIPPED: [&str; 6] = [
-    "target",
-    "corpus",
-    "artifacts",
-    "coverage",
-    "tracegate-data",
-    "node_modules",
-];
+const SKIPPED: [&str; 6] = ["target", "corpus", "artifacts", "coverage", "tracegate-data", "node_modules"];
 
 /// One text file.
 pub struct Source {
@@ -25,16 +18,8 @@ pub struct Source {
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Self {
-        let code = if path.ends_with(".rs") {
-            scan::blanked(text)
-        } else {
-            String::new()
-        };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-        }
+        let code = if path.ends_with(".rs") { scan::blanked(text) } else { String::new() };
+        Self { path: path.to_owned(), text: text.to_owned(), code }
     }
 
     /// The first directory or file under src/; empty elsewhere.
@@ -54,19 +39,12 @@ impl Source {
 
     /// The code that ships: nothing for a test file, and without its inline test modules.
     pub fn shipped(&self) -> String {
-        if self.is_test() {
-            String::new()
-        } else {
-            scan::without_test_modules(&self.code)
-        }
+        if self.is_test() { String::new() } else { scan::without_test_modules(&self.code) }
     }
 
     /// The line number of an offset, from 1.
     pub fn line_at(&self, offset: usize) -> usize {
-        1 + self.text.as_bytes()[..offset]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count()
+        1 + self.text.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count()
     }
 
     /// `path:line`.
@@ -99,25 +77,14 @@ pub fn everything() -> Vec<Source> {
 
 /// Every Rust file under src, tests and fuzz.
 pub fn rust() -> Vec<Source> {
-    let ours = |s: &Source| {
-        ["src/", "tests/", "fuzz/"]
-            .iter()
-            .any(|dir| s.path.starts_with(dir))
-    };
-    everything()
-        .into_iter()
-        .filter(|s| s.path.ends_with(".rs") && ours(s))
-        .collect()
+    let ours = |s: &Source| ["src/", "tests/", "fuzz/"].iter().any(|dir| s.path.starts_with(dir));
+    everything().into_iter().filter(|s| s.path.ends_with(".rs") && ours(s)).collect()
 }
 
 fn walk(root: &Path, dir: &Path, found: &mut Vec<Source>) {
     for entry in fs::read_dir(dir).expect("a directory of the repository can be read") {
         let path = entry.expect("a directory entry can be read").path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
             let hidden = name.starts_with('.') && name != ".github";
             if !hidden && !SKIPPED.contains(&name.as_str()) {

@@ -29,9 +29,7 @@ impl<'a> Cells<'a> {
     /// that was mended in that file comes back through here.
     pub(super) fn raw(&self, column: &'static str) -> &'a str {
         let place = self.places.get(column).copied();
-        let cell = place
-            .and_then(|place| self.record.get(place))
-            .map_or("", |cell| cell.trim());
+        let cell = place.and_then(|place| self.record.get(place)).map_or("", |cell| cell.trim());
         match cell.strip_prefix('\'') {
             Some(rest) if rest.starts_with(['=', '+', '-', '@']) => rest,
             Some(_) | None => cell,
@@ -40,18 +38,14 @@ impl<'a> Cells<'a> {
 
     /// An identifier: not empty, at most `chars_max` characters, no control characters.
     pub(super) fn key(&self, column: &'static str, chars_max: usize) -> Read<String> {
-        self.optional_key(column, chars_max)?
-            .ok_or_else(|| bad(column, "is empty; it has to be filled in"))
+        self.optional_key(column, chars_max)?.ok_or_else(|| bad(column, "is empty; it has to be filled in"))
     }
 
     /// Like [`key`](Self::key), `None` where the cell is empty.
     pub(super) fn optional_key(&self, column: &'static str, chars_max: usize) -> Read<Option<String>> {
         let cell = self.raw(column);
         if cell.contains(char::is_control) {
-            return Err(bad(
-                column,
-                "holds a line break or another control character; remove it",
-            ));
+            return Err(bad(column, "holds a line break or another control character; remove it"));
         }
         limited(column, cell, chars_max).map(|cell| (!cell.is_empty()).then(|| cell.to_owned()))
     }
@@ -75,10 +69,7 @@ impl<'a> Cells<'a> {
         let cell = self.raw(column);
         from_name(&cell.to_ascii_lowercase()).ok_or_else(|| {
             let names: Vec<String> = all.iter().map(ToString::to_string).collect();
-            bad(
-                column,
-                &format!("is {}; write one of: {}", shown(cell), names.join(", ")),
-            )
+            bad(column, &format!("is {}; write one of: {}", shown(cell), names.join(", ")))
         })
     }
 
@@ -94,12 +85,7 @@ impl<'a> Cells<'a> {
             return Ok(None);
         }
         let day = has_date_shape(cell).then(|| cell.parse().ok()).flatten();
-        let wrong = || {
-            bad(
-                column,
-                &format!("is {}; write an existing day as yyyy-MM-dd", shown(cell)),
-            )
-        };
+        let wrong = || bad(column, &format!("is {}; write an existing day as yyyy-MM-dd", shown(cell)));
         day.map(Some).ok_or_else(wrong)
     }
 
@@ -136,23 +122,15 @@ impl<'a> Cells<'a> {
             return Ok(None);
         }
         let digits = cell.bytes().all(|byte| byte.is_ascii_digit());
-        let count = digits
-            .then(|| cell.parse().ok())
-            .flatten()
-            .filter(|&count| count >= 1);
+        let count = digits.then(|| cell.parse().ok()).flatten().filter(|&count| count >= 1);
         let form = "write a whole number from 1, or leave it empty where it is not known";
-        count
-            .map(Some)
-            .ok_or_else(|| bad(column, &format!("is {}; {form}", shown(cell))))
+        count.map(Some).ok_or_else(|| bad(column, &format!("is {}; {form}", shown(cell))))
     }
 }
 
 /// A bad cell with this reason.
 pub(super) fn bad(column: &'static str, reason: &str) -> BadCell {
-    BadCell {
-        column,
-        reason: reason.to_owned(),
-    }
+    BadCell { column, reason: reason.to_owned() }
 }
 
 /// The beginning of a cell, quoted, for a reason.
@@ -166,10 +144,9 @@ pub(super) fn shown(cell: &str) -> String {
 
 fn limited<'a>(column: &'static str, cell: &'a str, chars_max: usize) -> Read<&'a str> {
     match cell.chars().count() {
-        count if count > chars_max => Err(bad(
-            column,
-            &format!("has {count} characters; shorten it to at most {chars_max}"),
-        )),
+        count if count > chars_max => {
+            Err(bad(column, &format!("has {count} characters; shorten it to at most {chars_max}")))
+        }
         _ => Ok(cell),
     }
 }

@@ -63,11 +63,7 @@ fn read_mantissa(text: &str) -> Result<Decimal, DecimalProblem> {
 
 /// The parser wants a digit before the point and none after a missing one.
 fn plain(whole: &str, fraction: &str) -> String {
-    if fraction.is_empty() {
-        format!("0{whole}")
-    } else {
-        format!("0{whole}.{fraction}")
-    }
+    if fraction.is_empty() { format!("0{whole}") } else { format!("0{whole}.{fraction}") }
 }
 
 fn all_digits(text: &str) -> bool {
@@ -77,9 +73,7 @@ fn all_digits(text: &str) -> bool {
 /// `value × 10^exponent`, or `None` where that cannot be held exactly.
 fn shift(mut value: Decimal, exponent: i64) -> Option<Decimal> {
     let Ok(up) = u32::try_from(exponent) else {
-        let scale = u32::try_from(exponent.unsigned_abs())
-            .ok()?
-            .checked_add(value.scale())?;
+        let scale = u32::try_from(exponent.unsigned_abs()).ok()?.checked_add(value.scale())?;
         value.set_scale(scale).ok()?;
         return Some(value);
     };

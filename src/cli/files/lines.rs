@@ -57,11 +57,7 @@ impl<'a> Lines<'a> {
     }
 
     fn read_line(&mut self) -> io::Result<Option<Line>> {
-        let mut line = Line {
-            number: self.number + 1,
-            bytes: Vec::new(),
-            cut: false,
-        };
+        let mut line = Line { number: self.number + 1, bytes: Vec::new(), cut: false };
         let mut anything = false;
         loop {
             let available = match self.source.fill_buf() {
@@ -101,8 +97,6 @@ impl Line {
 
     /// Nothing in it but blanks and commas, as spreadsheets write empty rows.
     pub(super) fn is_blank(&self) -> bool {
-        self.bytes
-            .iter()
-            .all(|byte| byte.is_ascii_whitespace() || *byte == b',')
+        self.bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b',')
     }
 }

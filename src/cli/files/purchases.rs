@@ -33,9 +33,7 @@ impl Row for PurchaseRecord {
             source,
             order_no: order_no(cells, source)?,
             supplier: cells.text("supplier", NAME_CHARS_MAX)?,
-            lot_no: cells
-                .optional_key("lot_no", NUMBER_CHARS_MAX)?
-                .unwrap_or_default(),
+            lot_no: cells.optional_key("lot_no", NUMBER_CHARS_MAX)?.unwrap_or_default(),
             quantity: quantity(cells)?,
             unit_price: cells.price("unit_price")?,
             purchased_at: cells.moment("purchased_at")?,
@@ -48,10 +46,7 @@ impl Row for PurchaseFeed {
     const REQUIRED: &'static [&'static str] = &["institution_code", "complete_up_to"];
 
     fn read(cells: &Cells<'_>) -> Result<Self, BadCell> {
-        Ok(Self {
-            scope: feed_scope(cells)?,
-            complete_up_to: cells.moment("complete_up_to")?,
-        })
+        Ok(Self { scope: feed_scope(cells)?, complete_up_to: cells.moment("complete_up_to")? })
     }
 }
 
@@ -62,18 +57,17 @@ impl Row for PurchaseFeed {
 fn order_no(cells: &Cells<'_>, source: PurchaseSource) -> Result<String, BadCell> {
     match source {
         PurchaseSource::Platform | PurchaseSource::Filed => cells.key("order_no", NUMBER_CHARS_MAX),
-        PurchaseSource::OpeningStock => Ok(cells
-            .optional_key("order_no", NUMBER_CHARS_MAX)?
-            .unwrap_or_default()),
+        PurchaseSource::OpeningStock => {
+            Ok(cells.optional_key("order_no", NUMBER_CHARS_MAX)?.unwrap_or_default())
+        }
     }
 }
 
 fn quantity(cells: &Cells<'_>) -> Result<Decimal, BadCell> {
     match cells.decimal("quantity")? {
-        quantity if quantity.is_zero() => Err(bad(
-            "quantity",
-            "is 0; write what was bought, or a negative number for what went back",
-        )),
+        quantity if quantity.is_zero() => {
+            Err(bad("quantity", "is 0; write what was bought, or a negative number for what went back"))
+        }
         quantity => Ok(quantity),
     }
 }
@@ -81,9 +75,7 @@ fn quantity(cells: &Cells<'_>) -> Result<Decimal, BadCell> {
 fn feed_scope(cells: &Cells<'_>) -> Result<FeedScope, BadCell> {
     let cell = cells.raw("institution_code");
     let Some(prefix) = cell.strip_suffix('*') else {
-        return InstitutionCode::parse(cell)
-            .map(FeedScope::Institution)
-            .map_err(|_| scope_error(cell));
+        return InstitutionCode::parse(cell).map(FeedScope::Institution).map_err(|_| scope_error(cell));
     };
     match is_division_prefix(prefix) {
         true => Ok(FeedScope::DivisionPrefix(prefix.to_owned())),

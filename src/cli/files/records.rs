@@ -44,11 +44,7 @@ fn read_record(lines: &mut Lines<'_>, first: Line, width: Option<usize>) -> io::
     }
     lines.put_back(more.into_iter());
     let mut alone = judged(&first, parse(&first.bytes), width);
-    let where_closed = if closed {
-        "closes in a later row"
-    } else {
-        "is never closed"
-    };
+    let where_closed = if closed { "closes in a later row" } else { "is never closed" };
     alone.damage = Some(format!(
         "a quote opens here and {where_closed}; close it, or write it twice (\"\") to mean a quote"
     ));
@@ -83,9 +79,7 @@ fn gather(lines: &mut Lines<'_>, first: &Line) -> io::Result<Gathered> {
 /// The record of these cells, with the damage that shows without knowing the columns.
 fn judged(line: &Line, cells: Vec<String>, width: Option<usize>) -> Record {
     let damage = if line.cut {
-        Some(format!(
-            "longer than {LINE_BYTES_MAX} bytes; a row may not be longer"
-        ))
+        Some(format!("longer than {LINE_BYTES_MAX} bytes; a row may not be longer"))
     } else if std::str::from_utf8(&line.bytes).is_err() {
         Some("not UTF-8 text; save the file as UTF-8".to_owned())
     } else {
@@ -96,11 +90,7 @@ fn judged(line: &Line, cells: Vec<String>, width: Option<usize>) -> Record {
             )
         })
     };
-    Record {
-        line: line.number,
-        cells,
-        damage,
-    }
+    Record { line: line.number, cells, damage }
 }
 
 fn text_of(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -109,11 +99,8 @@ fn text_of(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 
 /// The cells of one record with quotes.
 fn parse(bytes: &[u8]) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .buffer_capacity(1024)
-        .from_reader(bytes);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1024).from_reader(bytes);
     let mut record = csv::ByteRecord::new();
     // Reading bytes from memory with any number of cells cannot fail; if it did, the row has no cells and is
     // refused for that.

@@ -101,21 +101,13 @@ impl Row for Drug {
 
 impl Row for NoCodeEntry {
     const FILE_NAME: &'static str = "no_code_list.csv";
-    const REQUIRED: &'static [&'static str] = &[
-        "catalog_code",
-        "division_prefix",
-        "valid_from",
-        "valid_to",
-        "note",
-    ];
+    const REQUIRED: &'static [&'static str] =
+        &["catalog_code", "division_prefix", "valid_from", "valid_to", "note"];
 
     fn read(cells: &Cells<'_>) -> Result<Self, BadCell> {
         let (valid_from, valid_to) = (cells.date("valid_from")?, cells.date("valid_to")?);
         if valid_from.zip(valid_to).is_some_and(|(from, to)| to < from) {
-            return Err(bad(
-                "valid_to",
-                "lies before valid_from; exchange the two or correct one",
-            ));
+            return Err(bad("valid_to", "lies before valid_from; exchange the two or correct one"));
         }
         let prefix = cells.raw("division_prefix");
         if !is_division_prefix(prefix) {
@@ -134,13 +126,8 @@ impl Row for NoCodeEntry {
 
 impl Row for OwnSchemeRow {
     const FILE_NAME: &'static str = "own_schemes.csv";
-    const REQUIRED: &'static [&'static str] = &[
-        "issuer",
-        "pattern",
-        "catalog_code",
-        "pack_level",
-        "units_per_pack",
-    ];
+    const REQUIRED: &'static [&'static str] =
+        &["issuer", "pattern", "catalog_code", "pack_level", "units_per_pack"];
 
     fn read(cells: &Cells<'_>) -> Result<Self, BadCell> {
         Ok(Self {
@@ -178,21 +165,14 @@ fn kind_of(cells: &Cells<'_>, code: InstitutionCode) -> Result<InstitutionKind, 
         return Ok(kind);
     }
     let by_code = code.kind();
-    Err(bad(
-        "kind",
-        &format!("is {kind} but the code {code} is that of a {by_code}; correct one of them"),
-    ))
+    Err(bad("kind", &format!("is {kind} but the code {code} is that of a {by_code}; correct one of them")))
 }
 
 /// The division need not be the one in the code: institutions keep their code when areas are redrawn.
 fn division(cells: &Cells<'_>) -> Result<Division, BadCell> {
     let cell = cells.raw("division");
-    Division::parse(cell).ok_or_else(|| {
-        bad(
-            "division",
-            &format!("is {}; write the six-digit division code", shown(cell)),
-        )
-    })
+    Division::parse(cell)
+        .ok_or_else(|| bad("division", &format!("is {}; write the six-digit division code", shown(cell))))
 }
 
 /// Seven or fourteen digits. The check digit of a GTIN is left alone: a wrong one in the registry would only

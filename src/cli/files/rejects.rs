@@ -25,9 +25,7 @@ impl<W: Write> RejectsWriter<W> {
 
     /// Goes on with a file that has its header.
     pub fn append(out: W) -> Self {
-        Self {
-            out: csv::WriterBuilder::new().flexible(true).from_writer(out),
-        }
+        Self { out: csv::WriterBuilder::new().flexible(true).from_writer(out) }
     }
 
     /// Appends one reject.
@@ -35,15 +33,8 @@ impl<W: Write> RejectsWriter<W> {
     /// # Errors
     /// What the writer says.
     pub fn write(&mut self, reject: &Reject) -> Result<(), csv::Error> {
-        let own = [
-            reject.line.to_string(),
-            harmless(&reject.column),
-            harmless(&reject.reason),
-        ];
-        self.out.write_record(
-            own.into_iter()
-                .chain(reject.record.iter().map(|cell| harmless(cell))),
-        )
+        let own = [reject.line.to_string(), harmless(&reject.column), harmless(&reject.reason)];
+        self.out.write_record(own.into_iter().chain(reject.record.iter().map(|cell| harmless(cell))))
     }
 
     /// Writes out what is still held back.

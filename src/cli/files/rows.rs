@@ -48,13 +48,7 @@ pub struct Taken {
 impl Taken {
     /// The reject of a row that was readable but refused elsewhere.
     pub fn refused(self, reason: String) -> Reject {
-        Reject {
-            line: self.line,
-            column: String::new(),
-            reason,
-            record: self.record,
-            ends_file: false,
-        }
+        Reject { line: self.line, column: String::new(), reason, record: self.record, ends_file: false }
     }
 }
 
@@ -67,25 +61,13 @@ impl Taken {
 /// A file that cannot be read, is not UTF-8, is empty, or whose header lacks a required column or names one
 /// twice.
 pub fn read_rows<'a, T: Row>(reader: impl Read + Send + 'a) -> Result<Rows<'a, T>, FileError> {
-    let unreadable = |source| FileError::Unreadable {
-        file: T::FILE_NAME,
-        source,
-    };
+    let unreadable = |source| FileError::Unreadable { file: T::FILE_NAME, source };
     let mut lines = Lines::new(checked::<T>(reader)?);
     let header = next_record(&mut lines, None).map_err(unreadable)?;
-    let header = header.ok_or_else(|| FileError::Empty {
-        file: T::FILE_NAME,
-        expected: T::REQUIRED.join(", "),
-    })?;
+    let header =
+        header.ok_or_else(|| FileError::Empty { file: T::FILE_NAME, expected: T::REQUIRED.join(", ") })?;
     let (columns, places) = read_header::<T>(header)?;
-    Ok(Rows {
-        lines,
-        columns,
-        places,
-        ended: false,
-        taken: None,
-        row: PhantomData,
-    })
+    Ok(Rows { lines, columns, places, ended: false, taken: None, row: PhantomData })
 }
 
 /// The reader without a byte-order mark, after a look at its encoding.
@@ -94,19 +76,13 @@ fn checked<'a, T: Row>(mut reader: impl Read + Send + 'a) -> Result<impl Read + 
     (&mut reader)
         .take(ENCODING_CHECK_BYTES)
         .read_to_end(&mut head)
-        .map_err(|source| FileError::Unreadable {
-            file: T::FILE_NAME,
-            source,
-        })?;
+        .map_err(|source| FileError::Unreadable { file: T::FILE_NAME, source })?;
     if let Err(error) = std::str::from_utf8(&head) {
         let good = head.get(..error.valid_up_to()).unwrap_or_default();
         // A character that the look itself cut in two is no fault of the file.
         if error.error_len().is_some() || (head.len() as u64) < ENCODING_CHECK_BYTES {
             let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count() as u64;
-            return Err(FileError::NotUtf8 {
-                file: T::FILE_NAME,
-                line,
-            });
+            return Err(FileError::NotUtf8 { file: T::FILE_NAME, line });
         }
     }
     let mut head = Cursor::new(head);
@@ -119,26 +95,14 @@ fn checked<'a, T: Row>(mut reader: impl Read + Send + 'a) -> Result<impl Read + 
 type Header = (Vec<String>, HashMap<&'static str, usize>);
 
 fn read_header<T: Row>(record: Record) -> Result<Header, FileError> {
-    let bad = |reason| FileError::BadHeader {
-        file: T::FILE_NAME,
-        line: record.line,
-        reason,
-    };
+    let bad = |reason| FileError::BadHeader { file: T::FILE_NAME, line: record.line, reason };
     if let Some(damage) = record.damage {
         return Err(bad(damage));
     }
-    let found: Vec<String> = record
-        .cells
-        .iter()
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
+    let found: Vec<String> = record.cells.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
     let mut places = HashMap::new();
     for &column in T::REQUIRED.iter().chain(T::OPTIONAL) {
-        let mut at = found
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| *name == column)
-            .map(|(place, _)| place);
+        let mut at = found.iter().enumerate().filter(|(_, name)| *name == column).map(|(place, _)| place);
         if let Some(place) = at.next() {
             places.insert(column, place);
         }
@@ -146,11 +110,7 @@ fn read_header<T: Row>(record: Record) -> Result<Header, FileError> {
             return Err(bad(format!("it names column {column} twice; remove one of them")));
         }
     }
-    let missing: Vec<&str> = T::REQUIRED
-        .iter()
-        .copied()
-        .filter(|name| !places.contains_key(name))
-        .collect();
+    let missing: Vec<&str> = T::REQUIRED.iter().copied().filter(|name| !places.contains_key(name)).collect();
     if missing.is_empty() {
         return Ok((record.cells, places));
     }
@@ -193,13 +153,7 @@ impl<T: Row> Rows<'_, T> {
             }
             Err(BadCell { column, reason }) => {
                 self.taken = None;
-                Err(Reject {
-                    line,
-                    column: column.to_owned(),
-                    reason,
-                    record: cells,
-                    ends_file: false,
-                })
+                Err(Reject { line, column: column.to_owned(), reason, record: cells, ends_file: false })
             }
         }
     }
@@ -209,13 +163,7 @@ impl<T: Row> Rows<'_, T> {
         let line = self.lines.last_number() + 1;
         let reason =
             format!("reading broke off: {error}; the rows from here on are missing, import the file again");
-        Reject {
-            line,
-            column: String::new(),
-            reason,
-            record: Vec::new(),
-            ends_file: true,
-        }
+        Reject { line, column: String::new(), reason, record: Vec::new(), ends_file: true }
     }
 }
 

@@ -32,17 +32,8 @@ fn reads_the_files_of_a_day() {
          P13010200114,药店00114,pharmacy,130203,private,2025-06-01,2026-01-01,CHAIN1,suspended\n"
     ));
     assert_eq!(rejects, []);
-    assert_eq!(
-        institutions[0].agreement_signed_on,
-        Some("2019-05-01".parse().unwrap())
-    );
-    assert_eq!(
-        (
-            institutions[0].chain_group.as_deref(),
-            institutions[0].goes_live_on
-        ),
-        (None, None)
-    );
+    assert_eq!(institutions[0].agreement_signed_on, Some("2019-05-01".parse().unwrap()));
+    assert_eq!((institutions[0].chain_group.as_deref(), institutions[0].goes_live_on), (None, None));
     assert_eq!(institutions[1].kind, InstitutionKind::Pharmacy);
     assert_eq!(institutions[1].chain_group.as_deref(), Some("CHAIN1"));
     // An area may be redrawn: the division need not be the one in the code.
@@ -53,15 +44,9 @@ fn reads_the_files_of_a_day() {
          06901234567892,XC22CC002A0020100020002,\"药品, 0002\",large,,tcm_pieces,pieces,TRUE,False,\n"
     ));
     assert_eq!(rejects, []);
-    assert_eq!(
-        (drugs[0].units_per_pack, drugs[0].listed_price),
-        (Some(10), Some("165.46".parse().unwrap()))
-    );
+    assert_eq!((drugs[0].units_per_pack, drugs[0].listed_price), (Some(10), Some("165.46".parse().unwrap())));
     assert_eq!((drugs[1].units_per_pack, drugs[1].listed_price), (None, None));
-    assert_eq!(
-        (drugs[1].name.as_str(), drugs[1].pack_level),
-        ("药品, 0002", PackLevel::Large)
-    );
+    assert_eq!((drugs[1].name.as_str(), drugs[1].pack_level), ("药品, 0002", PackLevel::Large));
     assert!(drugs[1].carton_only && !drugs[1].must_split);
 
     let (purchases, rejects) = all::<PurchaseRecord>(&format!(
@@ -85,28 +70,19 @@ fn reads_the_optional_files() {
     let scopes: Vec<_> = feeds.into_iter().map(|feed| feed.scope).collect();
     let institution = InstitutionCode::parse("H13010400001").unwrap();
     let prefix = |digits: &str| FeedScope::DivisionPrefix(digits.to_owned());
-    assert_eq!(
-        scopes,
-        [FeedScope::Institution(institution), prefix("13"), prefix("")]
-    );
+    assert_eq!(scopes, [FeedScope::Institution(institution), prefix("13"), prefix("")]);
 
     let (entries, rejects) = all::<NoCodeEntry>(
         "catalog_code,division_prefix,valid_from,valid_to,note\nXB11,,,,\nXB12,1301,2025-07-01,2025-12-31,\"old\nstock\"\n",
     );
     assert_eq!(rejects, []);
-    assert_eq!(
-        (entries[0].valid_from, entries[1].note.as_str()),
-        (None, "old\nstock")
-    );
+    assert_eq!((entries[0].valid_from, entries[1].note.as_str()), (None, "old\nstock"));
 
     let (schemes, rejects) = all::<OwnSchemeRow>(
         "issuer,pattern,catalog_code,pack_level,units_per_pack\nACME,\"^AC[0-9]{3,9}$\",,small,12\n",
     );
     assert_eq!(rejects, []);
-    assert_eq!(
-        (schemes[0].pattern.as_str(), &schemes[0].catalog_code),
-        ("^AC[0-9]{3,9}$", &None)
-    );
+    assert_eq!((schemes[0].pattern.as_str(), &schemes[0].catalog_code), ("^AC[0-9]{3,9}$", &None));
 }
 
 #[test]
@@ -117,27 +93,15 @@ fn a_bad_row_never_stops_the_rest_and_keeps_its_line() {
     let check = |body: &str, good: usize, lines: &[u64]| {
         let (taken, rejects) = all::<PurchaseFeed>(&format!("{header}\n{body}"));
         let found: Vec<u64> = rejects.iter().map(|reject| reject.line).collect();
-        assert_eq!(
-            (taken.len(), found.as_slice()),
-            (good, lines),
-            "{body:?}: {rejects:?}"
-        );
+        assert_eq!((taken.len(), found.as_slice()), (good, lines), "{body:?}: {rejects:?}");
     };
     check(&format!("{first}\nbad,x\n{second}"), 2, &[3]);
     check(&format!("\n\n{first}\r\n , \r\nbad,x\r\n{second}\r\n"), 2, &[6]);
     check(&format!("{first},more\n{second}\nH1"), 1, &[2, 4]);
     // Quotes: a comma or a line break inside, a stray quote, two stray quotes, one quote in the middle.
-    check(
-        &format!("\"H13010400001\",\"2026-03-09T00:00:00Z\"\n\"a\nb\",x\nbad,x\n{second}"),
-        2,
-        &[3, 5],
-    );
+    check(&format!("\"H13010400001\",\"2026-03-09T00:00:00Z\"\n\"a\nb\",x\nbad,x\n{second}"), 2, &[3, 5]);
     check(&format!("\"{first}\n{second}\n{second}\n"), 2, &[2]);
-    check(
-        &format!("\"{first}\n{second}\n{second}\"\n{second}\n"),
-        2,
-        &[2, 4],
-    );
+    check(&format!("\"{first}\n{second}\n{second}\"\n{second}\n"), 2, &[2, 4]);
     check(&format!("a\"b,x\n{second}\nc\"d,x\n{second}\n"), 2, &[2, 4]);
     let many = format!("{second}\n").repeat(300);
     check(&format!("\"{first}\n{many}"), 300, &[2]);
@@ -160,33 +124,18 @@ fn columns_come_in_any_order_with_strangers_between_them() {
 #[test]
 fn refuses_what_is_no_such_file() {
     let check = |bytes: &[u8], parts: &[&str]| {
-        let error = read_rows::<PurchaseFeed>(bytes)
-            .err()
-            .expect("refused")
-            .to_string();
+        let error = read_rows::<PurchaseFeed>(bytes).err().expect("refused").to_string();
         for part in parts {
             assert!(error.contains(part), "{error} lacks {part}");
         }
     };
     check(b"", &["purchase_feeds.csv", "empty", "complete_up_to"]);
     check(b"\n,,\n", &["empty"]);
-    check(
-        b"institution_code,up_to\n",
-        &["missing column(s) complete_up_to", "institution_code, up_to"],
-    );
+    check(b"institution_code,up_to\n", &["missing column(s) complete_up_to", "institution_code, up_to"]);
     check(b"institution_code;complete_up_to\n", &["separated by commas"]);
-    check(
-        b"institution_code,complete_up_to,Institution_Code\n",
-        &["institution_code twice"],
-    );
-    check(
-        b"institution_code,\"complete_up_to\n",
-        &["header in line 1", "never closed"],
-    );
-    check(
-        b"institution_code,complete_up_to\nx,\xB9\xFA\xD2\xA9\n",
-        &["line 2", "save the file as UTF-8"],
-    );
+    check(b"institution_code,complete_up_to,Institution_Code\n", &["institution_code twice"]);
+    check(b"institution_code,\"complete_up_to\n", &["header in line 1", "never closed"]);
+    check(b"institution_code,complete_up_to\nx,\xB9\xFA\xD2\xA9\n", &["line 2", "save the file as UTF-8"]);
     check(b"\xFF\xFEi\0n\0", &["line 1 is not UTF-8"]);
 }
 
@@ -197,16 +146,10 @@ fn bytes_that_are_not_text_far_down_refuse_their_row_only() {
         file.extend_from_slice("H13010400001,2026-03-09T00:00:00Z\n药\n".as_bytes());
     }
     file.extend_from_slice(b"\xB9\xFA,x\nH13010400001,2026-03-09T00:00:00Z\n");
-    let mut rows = read_rows::<PurchaseFeed>(file.as_slice())
-        .expect("a readable file")
-        .collect::<Vec<_>>();
+    let mut rows = read_rows::<PurchaseFeed>(file.as_slice()).expect("a readable file").collect::<Vec<_>>();
     assert!(rows.pop().is_some_and(|row| row.is_ok()));
     let reject = rows.pop().and_then(Result::err).expect("a reject");
-    assert!(
-        reject.reason.contains("save the file as UTF-8"),
-        "{}",
-        reject.reason
-    );
+    assert!(reject.reason.contains("save the file as UTF-8"), "{}", reject.reason);
 }
 
 #[test]
@@ -219,21 +162,12 @@ fn says_where_reading_broke_off() {
     }
     let mut head = b"institution_code,complete_up_to\n".to_vec();
     head.extend_from_slice("H13010400001,2026-03-09T00:00:00Z\n".repeat(40_000).as_bytes());
-    let rows: Vec<_> = read_rows::<PurchaseFeed>(head.chain(Broken))
-        .expect("a header")
-        .collect();
+    let rows: Vec<_> = read_rows::<PurchaseFeed>(head.chain(Broken)).expect("a header").collect();
     let (last, before) = rows.split_last().unwrap();
     assert_eq!(before.iter().filter(|row| row.is_err()).count(), 0);
     let reject = last.clone().expect_err("the break");
-    assert!(
-        reject.ends_file && reject.reason.contains("disk gone"),
-        "{}",
-        reject.reason
-    );
-    assert!(matches!(
-        read_rows::<PurchaseFeed>(Broken),
-        Err(FileError::Unreadable { .. })
-    ));
+    assert!(reject.ends_file && reject.reason.contains("disk gone"), "{}", reject.reason);
+    assert!(matches!(read_rows::<PurchaseFeed>(Broken), Err(FileError::Unreadable { .. })));
 }
 
 #[test]
@@ -251,18 +185,12 @@ fn rejects_can_be_opened_mended_and_read_again() {
     let written = String::from_utf8(out).unwrap();
     let (header, row) = written.split_once('\n').unwrap();
     assert_eq!(header, format!("line,column,reason,{}", PURCHASES.trim_end()));
-    assert!(
-        row.starts_with("2,source,\"is \"\"shop\"\"; write one of: platform"),
-        "{row}"
-    );
+    assert!(row.starts_with("2,source,\"is \"\"shop\"\"; write one of: platform"), "{row}");
     assert!(row.contains(",'=1+1,\"'@a, \"\"b\"\"\",L1,'-5,"), "{row}");
 
     let (mended, rejects) = all::<PurchaseRecord>(&written.replacen("shop,'=1+1", "filed,'=1+1", 1));
     assert_eq!(rejects, []);
-    assert_eq!(
-        (mended[0].order_no.as_str(), mended[0].quantity.to_string()),
-        ("=1+1", "-5".to_owned())
-    );
+    assert_eq!((mended[0].order_no.as_str(), mended[0].quantity.to_string()), ("=1+1", "-5".to_owned()));
     assert_eq!(mended[0].supplier, "@a, \"b\"");
 }
 

@@ -36,11 +36,9 @@ fn code_of(fields: &Fields<'_>) -> Result<Option<String>, MessageError> {
     match value {
         Json::Text(code) => Ok(Some(code.clone())),
         Json::Number(literal) => Ok(Some(literal.clone())),
-        Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => Err(fields.fault(
-            name,
-            format!("is {}, not a code", value.kind()),
-            "send one code as text",
-        )),
+        Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => {
+            Err(fields.fault(name, format!("is {}, not a code", value.kind()), "send one code as text"))
+        }
     }
 }
 
@@ -59,12 +57,7 @@ fn collect(
         Json::Number(literal) => codes.push(literal.clone()),
         Json::Object(_) => codes.extend(entry_code(&Fields::of(&inner, path, Some(row))?)?),
         Json::List(_) if wraps == 0 => {
-            return Err(fault(
-                path.to_owned(),
-                Some(row),
-                "holds arrays inside arrays",
-                NODE_FORM,
-            ));
+            return Err(fault(path.to_owned(), Some(row), "holds arrays inside arrays", NODE_FORM));
         }
         Json::List(items) => {
             for (at, item) in items.iter().enumerate() {

@@ -27,22 +27,13 @@ impl<'a> Fields<'a> {
             return Ok(Self { members, path, row });
         }
         let what = format!("is {}, not an object", value.kind());
-        Err(fault(
-            path.to_owned(),
-            row,
-            what,
-            "send it as an object with the fields of the interface",
-        ))
+        Err(fault(path.to_owned(), row, what, "send it as an object with the fields of the interface"))
     }
 
     /// The first of these fields that is there and not blank, with its name.
     pub(super) fn find(&self, names: &[&'static str]) -> Option<(&'static str, &'a Json)> {
         let present = |name| self.members.get(name).map(|value| (name, value));
-        names
-            .iter()
-            .copied()
-            .filter_map(present)
-            .find(|(_, value)| !value.is_blank())
+        names.iter().copied().filter_map(present).find(|(_, value)| !value.is_blank())
     }
 
     /// Whether the object has any field at all.
@@ -58,20 +49,12 @@ impl<'a> Fields<'a> {
     /// The names of the fields that are there, for an error message.
     pub(super) fn names(&self) -> String {
         let names: Vec<&str> = self.members.keys().map(String::as_str).take(12).collect();
-        if names.is_empty() {
-            "no field".to_owned()
-        } else {
-            names.join(", ").chars().take(300).collect()
-        }
+        if names.is_empty() { "no field".to_owned() } else { names.join(", ").chars().take(300).collect() }
     }
 
     /// The path of a field of this object.
     pub(super) fn path_to(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// An error about a field of this object.
@@ -86,18 +69,15 @@ impl<'a> Fields<'a> {
             Some(Json::Text(text)) => Ok(Some(text.trim().to_owned())),
             Some(Json::Number(literal)) => Ok(Some(literal.clone())),
             Some(Json::Bool(value)) => Ok(Some(value.to_string())),
-            Some(other) => Err(self.fault(
-                name,
-                format!("is {}, not text", other.kind()),
-                "send it as one text",
-            )),
+            Some(other) => {
+                Err(self.fault(name, format!("is {}, not text", other.kind()), "send it as one text"))
+            }
         }
     }
 
     /// Text that has to be there.
     pub(super) fn required(&self, name: &'static str) -> Read<String> {
-        self.text(name)?
-            .ok_or_else(|| self.fault(name, "is missing or empty", "fill it in; it is required"))
+        self.text(name)?.ok_or_else(|| self.fault(name, "is missing or empty", "fill it in; it is required"))
     }
 
     /// An exact decimal number, from text or a JSON number.
@@ -114,10 +94,7 @@ impl<'a> Fields<'a> {
 
     /// 0 or 1 as text, number or truth value; `None` where absent.
     pub(super) fn flag(&self, name: &'static str) -> Read<Option<bool>> {
-        match self.one_of(
-            name,
-            &[("0", false), ("1", true), ("false", false), ("true", true)],
-        )? {
+        match self.one_of(name, &[("0", false), ("1", true), ("false", false), ("true", true)])? {
             Ok(value) => Ok(value),
             Err(text) => Err(self.fault(name, format!("{} is not a flag", shown(&text)), "send 0 or 1")),
         }
@@ -146,23 +123,14 @@ impl<'a> Fields<'a> {
             return Ok(None);
         };
         read_time(&text).map(Some).map_err(|problem| {
-            self.fault(
-                name,
-                format!("{} {problem}", shown(&text)),
-                "send it as yyyy-MM-dd HH:mm:ss",
-            )
+            self.fault(name, format!("{} {problem}", shown(&text)), "send it as yyyy-MM-dd HH:mm:ss")
         })
     }
 }
 
 /// An error at a place of the message.
 pub(super) fn fault(path: String, row: Option<u32>, what: impl Into<String>, remedy: &str) -> MessageError {
-    MessageError {
-        path,
-        row,
-        what: what.into(),
-        remedy: remedy.to_owned(),
-    }
+    MessageError { path, row, what: what.into(), remedy: remedy.to_owned() }
 }
 
 /// The value itself, or what it holds where it is JSON written into a text.
@@ -185,12 +153,7 @@ pub(super) fn opened<'a>(value: &'a Json, path: &str, row: Option<u32>) -> Read<
         Err(_) if !text.contains('"') => Ok(Cow::Borrowed(value)),
         Err(problem) => {
             let what = format!("holds JSON text that cannot be read: {problem}");
-            Err(fault(
-                path.to_owned(),
-                row,
-                what,
-                "send the node itself, not as text",
-            ))
+            Err(fault(path.to_owned(), row, what, "send the node itself, not as text"))
         }
     }
 }

@@ -108,11 +108,7 @@ fn build(raw: &RawValue, depth: usize) -> Result<Json, String> {
         Some(b'{') => build_object(text, depth),
         Some(b'[') => {
             let items: Vec<&RawValue> = read(text)?;
-            items
-                .into_iter()
-                .map(|item| build(item, depth + 1))
-                .collect::<Result<_, _>>()
-                .map(Json::List)
+            items.into_iter().map(|item| build(item, depth + 1)).collect::<Result<_, _>>().map(Json::List)
         }
         Some(b'"') => read(text).map(Json::Text),
         Some(b'n') => Ok(Json::Null),
@@ -130,9 +126,7 @@ fn build_object(text: &str, depth: usize) -> Result<Json, String> {
         let value = build(raw, depth + 1)?;
         if members.get(&key).is_some_and(|earlier| *earlier != value) {
             let key: String = key.chars().take(40).collect();
-            return Err(format!(
-                "key {key:?} comes twice in one object, with different values"
-            ));
+            return Err(format!("key {key:?} comes twice in one object, with different values"));
         }
         members.insert(key, value);
     }
@@ -185,14 +179,8 @@ mod tests {
     fn keeps_numbers_as_written_and_sorts_keys() {
         let check =
             |text: &str, expected: &str| assert_eq!(canonical(text), Ok(expected.to_owned()), "{text}");
-        check(
-            "[83003850000000131888, 8.3E+19, 1.0000, -0]",
-            "[83003850000000131888,8.3E+19,1.0000,-0]",
-        );
-        check(
-            r#" {"b" : null, "a":[true , false]} "#,
-            r#"{"a":[true,false],"b":null}"#,
-        );
+        check("[83003850000000131888, 8.3E+19, 1.0000, -0]", "[83003850000000131888,8.3E+19,1.0000,-0]");
+        check(r#" {"b" : null, "a":[true , false]} "#, r#"{"a":[true,false],"b":null}"#);
         check(r#""\u836f\"\\\n\/""#, r#""药\"\\\u000a/""#);
         check(r#"{"a":1,"a":1}"#, r#"{"a":1}"#);
     }

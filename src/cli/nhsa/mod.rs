@@ -58,22 +58,12 @@ fn parse(line: &str) -> Result<Json, MessageError> {
     if line.is_empty() {
         return Err(whole("is empty".to_owned(), "send one JSON object a line"));
     }
-    Json::parse(line).map_err(|problem| {
-        whole(
-            format!("is not usable JSON: {problem}"),
-            "send one JSON object a line",
-        )
-    })
+    Json::parse(line)
+        .map_err(|problem| whole(format!("is not usable JSON: {problem}"), "send one JSON object a line"))
 }
 
 fn read_clock(envelope: &Fields<'_>) -> Result<Timestamp, MessageError> {
-    let missing = || {
-        envelope.fault(
-            "inf_time",
-            "is missing or empty",
-            "send it as yyyy-MM-dd HH:mm:ss",
-        )
-    };
+    let missing = || envelope.fault("inf_time", "is missing or empty", "send it as yyyy-MM-dd HH:mm:ss");
     envelope.time("inf_time")?.ok_or_else(missing)
 }
 
@@ -91,10 +81,7 @@ fn read_body(envelope: &Fields<'_>, message: &Message) -> Result<sales::Document
     let value = opened(raw, "input", None)?;
     let input = Fields::of(&value, "input", None)?;
     match infno {
-        "2207" => Ok((
-            settlement::read_settlement(&input, message.clock, &ids)?,
-            Vec::new(),
-        )),
+        "2207" => Ok((settlement::read_settlement(&input, message.clock, &ids)?, Vec::new())),
         "3506" | "3506A" => sales::read_returns(&input, message.clock, ids),
         _ => sales::read_sales(&input, message.clock, ids),
     }

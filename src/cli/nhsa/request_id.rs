@@ -23,18 +23,12 @@ impl RequestIds {
         for part in [institution, infno, &canonical] {
             add(&mut message, Some(part));
         }
-        Self {
-            message,
-            several: false,
-        }
+        Self { message, several: false }
     }
 
     /// Whether the message becomes `groups` requests; with more than one, each has an id of its own.
     pub(super) fn for_groups(self, groups: usize) -> Self {
-        Self {
-            several: groups > 1,
-            ..self
-        }
+        Self { several: groups > 1, ..self }
     }
 
     /// The id of the request for this document and visit.

@@ -82,23 +82,11 @@ pub(super) fn rows_of<'a>(
     path: &str,
 ) -> Result<(Vec<Row<'a>>, Vec<MessageError>), MessageError> {
     let Json::List(items) = node else {
-        return Ok((
-            vec![Row {
-                value: Cow::Borrowed(node),
-                path: path.to_owned(),
-                number: 1,
-            }],
-            Vec::new(),
-        ));
+        return Ok((vec![Row { value: Cow::Borrowed(node), path: path.to_owned(), number: 1 }], Vec::new()));
     };
     if items.len() > ROWS_MAX {
         let what = format!("has {} rows, more than {ROWS_MAX}", items.len());
-        return Err(fault(
-            path.to_owned(),
-            None,
-            what,
-            "send the rest in further messages",
-        ));
+        return Err(fault(path.to_owned(), None, what, "send the rest in further messages"));
     }
     let (mut rows, mut closed) = (Vec::with_capacity(items.len()), Vec::new());
     for (number, (at, item)) in (1..).zip(items.iter().enumerate()) {
@@ -121,10 +109,7 @@ pub(super) fn group<L>(
     read: impl Fn(&Fields<'_>, u32) -> Result<L, MessageError>,
 ) -> Result<Groups<L>, MessageError> {
     let (rows, closed) = rows_of(node, path)?;
-    let mut pending = Pending {
-        closed,
-        ..Pending::default()
-    };
+    let mut pending = Pending { closed, ..Pending::default() };
     for row in &rows {
         match open_row(row) {
             Ok((fields, key)) => pending.place(key, read(&fields, row.number)),
@@ -132,19 +117,12 @@ pub(super) fn group<L>(
         }
     }
     let groups = pending.settle();
-    if groups.good.is_empty() {
-        Err(first_of(groups.rejected, path))
-    } else {
-        Ok(groups)
-    }
+    if groups.good.is_empty() { Err(first_of(groups.rejected, path)) } else { Ok(groups) }
 }
 
 fn open_row<'a>(row: &'a Row<'_>) -> Result<(Fields<'a>, Key), MessageError> {
     let fields = Fields::of(&row.value, &row.path, Some(row.number))?;
-    let key = Key {
-        document_no: fields.text("rtal_docno")?,
-        visit_no: fields.text("mdtrt_sn")?,
-    };
+    let key = Key { document_no: fields.text("rtal_docno")?, visit_no: fields.text("mdtrt_sn")? };
     Ok((fields, key))
 }
 
@@ -155,9 +133,7 @@ fn first_of(rejected: Vec<MessageError>, path: &str) -> MessageError {
         return fault(path.to_owned(), None, "has no row", "send at least one row");
     };
     if more > 0 {
-        first
-            .what
-            .push_str(&format!(" (and {more} more row(s) cannot be read)"));
+        first.what.push_str(&format!(" (and {more} more row(s) cannot be read)"));
     }
     first
 }
@@ -177,11 +153,7 @@ struct Pending<L> {
 
 impl<L> Default for Pending<L> {
     fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            places: HashMap::new(),
-            closed: Vec::new(),
-        }
+        Self { groups: Vec::new(), places: HashMap::new(), closed: Vec::new() }
     }
 }
 
@@ -191,11 +163,7 @@ impl<L> Pending<L> {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(free) => {
                 let key = free.key().clone();
-                self.groups.push(PendingGroup {
-                    key,
-                    lines: Vec::new(),
-                    errors: Vec::new(),
-                });
+                self.groups.push(PendingGroup { key, lines: Vec::new(), errors: Vec::new() });
                 *free.insert(self.groups.len() - 1)
             }
         };
@@ -220,20 +188,14 @@ impl<L> Pending<L> {
             }
         }
         rejected.sort_by_key(|error| error.row);
-        Groups {
-            good,
-            rejected,
-            count,
-        }
+        Groups { good, rejected, count }
     }
 }
 
 /// Says how many readable rows go down with a bad one, so that nothing is dropped in silence.
 fn with_company(mut error: MessageError, readable: usize) -> MessageError {
     if readable > 0 {
-        error.what.push_str(&format!(
-            " ({readable} more row(s) of its document are not taken either)"
-        ));
+        error.what.push_str(&format!(" ({readable} more row(s) of its document are not taken either)"));
     }
     error
 }

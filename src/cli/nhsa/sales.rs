@@ -44,10 +44,7 @@ pub(super) fn read_returns(
         request_id: ids.of(&group.key),
         document_no: group.key.document_no,
         visit_no: group.key.visit_no,
-        settlement_id: group
-            .lines
-            .iter()
-            .find_map(|(origin, _)| origin.settlement_id.clone()),
+        settlement_id: group.lines.iter().find_map(|(origin, _)| origin.settlement_id.clone()),
         original_sale_no: group.lines.iter().find_map(|(origin, _)| origin.sale_no.clone()),
         lines: group.lines.into_iter().map(|(_, line)| line).collect(),
     });
@@ -84,10 +81,8 @@ struct Origin {
 }
 
 fn returned(fields: &Fields<'_>, row: u32, clock: Timestamp) -> Result<(Origin, ReturnLine), MessageError> {
-    let origin = Origin {
-        settlement_id: fields.text("setl_id")?,
-        sale_no: fields.text("medins_prod_sel_no")?,
-    };
+    let origin =
+        Origin { settlement_id: fields.text("setl_id")?, sale_no: fields.text("medins_prod_sel_no")? };
     let line = ReturnLine {
         row,
         catalog_code: fields.text("med_list_codg")?,

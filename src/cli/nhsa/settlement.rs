@@ -24,10 +24,7 @@ pub(super) fn read_settlement(
 ) -> Result<Body, MessageError> {
     let data = data_node(input)?;
     let data_path = input.path_to("data");
-    let data = data
-        .as_deref()
-        .map(|data| Fields::of(data, &data_path, None))
-        .transpose()?;
+    let data = data.as_deref().map(|data| Fields::of(data, &data_path, None)).transpose()?;
     let Some((path, node)) = code_node(input, data.as_ref()) else {
         return Ok(Body::NotSupported(NO_CODES.to_owned()));
     };
@@ -36,10 +33,7 @@ pub(super) fn read_settlement(
         return Ok(Body::NotSupported(NO_CODES.to_owned()));
     }
     let data = data.as_ref().unwrap_or(input);
-    let key = Key {
-        document_no: None,
-        visit_no: Some(data.required("mdtrt_id")?),
-    };
+    let key = Key { document_no: None, visit_no: Some(data.required("mdtrt_id")?) };
     Ok(Body::Sales(vec![SaleDocument {
         request_id: ids.of(&key),
         document_no: None,
@@ -70,11 +64,7 @@ fn data_node<'a>(input: &Fields<'a>) -> Result<Option<Cow<'a, Json>>, MessageErr
 
 /// The node with the codes: beside `data`, where the interface has it, or inside.
 fn code_node<'a>(input: &Fields<'a>, data: Option<&Fields<'a>>) -> Option<(String, &'a Json)> {
-    let of = |fields: &Fields<'a>| {
-        fields
-            .find(NODE_NAMES)
-            .map(|(name, node)| (fields.path_to(name), node))
-    };
+    let of = |fields: &Fields<'a>| fields.find(NODE_NAMES).map(|(name, node)| (fields.path_to(name), node));
     of(input).or_else(|| data.and_then(of))
 }
 
@@ -104,12 +94,7 @@ fn read_entry(entry: &Json, path: &str, row: u32) -> Result<(Option<String>, boo
         }
         Json::Bool(_) | Json::List(_) => {
             let what = format!("is {}, not an entry with a code", entry.kind());
-            Err(fault(
-                path.to_owned(),
-                Some(row),
-                what,
-                "send objects with drug_trac_codg and trdn_flag",
-            ))
+            Err(fault(path.to_owned(), Some(row), what, "send objects with drug_trac_codg and trdn_flag"))
         }
     }
 }

@@ -72,30 +72,14 @@ fn moment(text: &str) -> Timestamp {
 #[test]
 fn reads_a_sale_whole() {
     let node = format!(r#", "drugtracinfo": [{{"drug_trac_codg": "{CODE}"}}]"#);
-    let read = read(
-        "3505a",
-        &format!(r#"{{"selinfoDetail": [{}]}}"#, row("00000275", &node)),
-    );
-    assert_eq!(
-        (read.infno.as_str(), read.institution_code.as_str()),
-        ("3505A", "P13010200114")
-    );
-    assert_eq!(
-        (read.clock, read.operator.as_deref()),
-        (moment("2026-03-10T00:00:00Z"), Some("0042"))
-    );
+    let read = read("3505a", &format!(r#"{{"selinfoDetail": [{}]}}"#, row("00000275", &node)));
+    assert_eq!((read.infno.as_str(), read.institution_code.as_str()), ("3505A", "P13010200114"));
+    assert_eq!((read.clock, read.operator.as_deref()), (moment("2026-03-10T00:00:00Z"), Some("0042")));
     assert_eq!(read.rejected, []);
-    let Body::Sales(documents) = read.body else {
-        panic!("no sale")
-    };
-    let [document] = documents.as_slice() else {
-        panic!("{documents:?}")
-    };
+    let Body::Sales(documents) = read.body else { panic!("no sale") };
+    let [document] = documents.as_slice() else { panic!("{documents:?}") };
     assert_eq!(document.document_no.as_deref(), Some("RD00000275"));
-    assert_eq!(
-        (document.visit_no.as_deref(), document.settlement_id.as_deref()),
-        (Some("MV00000275"), None)
-    );
+    assert_eq!((document.visit_no.as_deref(), document.settlement_id.as_deref()), (Some("MV00000275"), None));
     assert_eq!(document.request_id.len(), 32);
     let expected = SaleLine {
         row: 1,
@@ -112,32 +96,16 @@ fn reads_a_sale_whole() {
 
 #[test]
 fn one_request_for_each_document_and_visit() {
-    let rows = [
-        row("2", ""),
-        row("1", ""),
-        row("2", ""),
-        row("1", "").replace("MV1", "MV9"),
-    ];
+    let rows = [row("2", ""), row("1", ""), row("2", ""), row("1", "").replace("MV1", "MV9")];
     let documents = sales("3505A", &format!(r#"{{"selinfoDetail": [{}]}}"#, rows.join(",")));
     let shape: Vec<_> = documents
         .iter()
         .map(|document| {
             let rows: Vec<u32> = document.lines.iter().map(|line| line.row).collect();
-            (
-                document.document_no.as_deref().unwrap(),
-                document.visit_no.as_deref().unwrap(),
-                rows,
-            )
+            (document.document_no.as_deref().unwrap(), document.visit_no.as_deref().unwrap(), rows)
         })
         .collect();
-    assert_eq!(
-        shape,
-        [
-            ("RD2", "MV2", vec![1, 3]),
-            ("RD1", "MV1", vec![2]),
-            ("RD1", "MV9", vec![4])
-        ]
-    );
+    assert_eq!(shape, [("RD2", "MV2", vec![1, 3]), ("RD1", "MV1", vec![2]), ("RD1", "MV9", vec![4])]);
     let mut ids: Vec<_> = documents.iter().map(|document| &document.request_id).collect();
     ids.sort();
     ids.dedup();
@@ -157,10 +125,7 @@ fn the_request_id_follows_what_is_said_and_not_how_often() {
     same(line.replace("20260310080000", "20260310080009"));
     same(line.replace("2026-03-10 08:00:00", "2026-03-10 09:00:00"));
     same(line.replace(": ", ":"));
-    same(line.replace(
-        r#""setl_id": "", "mdtrt_sn": "MV1""#,
-        r#""mdtrt_sn": "MV1", "setl_id": """#,
-    ));
+    same(line.replace(r#""setl_id": "", "mdtrt_sn": "MV1""#, r#""mdtrt_sn": "MV1", "setl_id": """#));
     differs(line.replace("\"3505\"", "\"3505A\""));
     differs(line.replace("P13010200114\"", "P13010200115\""));
     differs(line.replace("1.0000", "2.0000"));
@@ -177,18 +142,10 @@ fn reads_returns() {
         .replace(r#""rtal_docno": "RD1","#, "")
         .replace(r#""setl_id": """#, r#""setl_id": "S1""#);
     let documents = returns("3506", &format!(r#"{{"selinfo": {row}}}"#));
-    let [document] = documents.as_slice() else {
-        panic!("{documents:?}")
-    };
+    let [document] = documents.as_slice() else { panic!("{documents:?}") };
+    assert_eq!((document.document_no.as_deref(), document.visit_no.as_deref()), (None, Some("MV1")));
     assert_eq!(
-        (document.document_no.as_deref(), document.visit_no.as_deref()),
-        (None, Some("MV1"))
-    );
-    assert_eq!(
-        (
-            document.settlement_id.as_deref(),
-            document.original_sale_no.as_deref()
-        ),
+        (document.settlement_id.as_deref(), document.original_sale_no.as_deref()),
         (Some("S1"), Some("SN7"))
     );
     assert_eq!(document.lines[0].quantity, Some("24".parse().unwrap()));

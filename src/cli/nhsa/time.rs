@@ -41,10 +41,7 @@ fn read_digits(text: &str) -> Result<DateTime, &'static str> {
     let mut rest = Cursor { rest: text };
     let (year, month, day) = (rest.number(4, 4)?, rest.number(2, 2)?, rest.number(2, 2)?);
     let (hour, minute, second) = (rest.number(2, 2)?, rest.number(2, 2)?, rest.number(2, 2)?);
-    civil(
-        [year, month, day, hour, minute, second],
-        rest.fraction(rest.rest)?,
-    )
+    civil([year, month, day, hour, minute, second], rest.fraction(rest.rest)?)
 }
 
 fn read_separated(text: &str) -> Result<(DateTime, Option<i32>), &'static str> {
@@ -75,10 +72,7 @@ fn read_separated(text: &str) -> Result<(DateTime, Option<i32>), &'static str> {
         Some(_) => rest.fraction_digits()?,
         None => 0,
     };
-    Ok((
-        civil([year, month, day, hour, minute, second], nanos)?,
-        rest.offset()?,
-    ))
+    Ok((civil([year, month, day, hour, minute, second], nanos)?, rest.offset()?))
 }
 
 fn civil(parts: [i16; 6], nanos: i32) -> Result<DateTime, &'static str> {
@@ -95,11 +89,7 @@ impl<'a> Cursor<'a> {
     /// As many digits as there are, at least `min` and at most `max` (four).
     fn number(&mut self, min: usize, max: usize) -> Result<i16, &'static str> {
         let digits = self.digits(max);
-        if digits.len() < min {
-            Err(FORM)
-        } else {
-            digits.parse().map_err(|_| FORM)
-        }
+        if digits.len() < min { Err(FORM) } else { digits.parse().map_err(|_| FORM) }
     }
 
     fn digits(&mut self, max: usize) -> &'a str {
@@ -127,11 +117,7 @@ impl<'a> Cursor<'a> {
 
     fn fraction_digits(&mut self) -> Result<i32, &'static str> {
         let digits = self.digits(9);
-        if digits.is_empty() {
-            Err(FORM)
-        } else {
-            self.fraction(digits)
-        }
+        if digits.is_empty() { Err(FORM) } else { self.fraction(digits) }
     }
 
     /// Digits after the point as nanoseconds.
@@ -152,11 +138,7 @@ impl<'a> Cursor<'a> {
                 Some(if sign == '-' { -seconds } else { seconds })
             }
         };
-        if self.rest.is_empty() {
-            Ok(offset)
-        } else {
-            Err(FORM)
-        }
+        if self.rest.is_empty() { Ok(offset) } else { Err(FORM) }
     }
 }
 
@@ -188,11 +170,7 @@ mod tests {
     #[test]
     fn reads_short_forms_and_fractions() {
         let check = |text: &str, expected: &str| {
-            assert_eq!(
-                read_time(text).map(|moment| moment.to_string()),
-                Ok(expected.to_owned()),
-                "{text:?}"
-            );
+            assert_eq!(read_time(text).map(|moment| moment.to_string()), Ok(expected.to_owned()), "{text:?}");
         };
         check("2026/3/1 8:05", "2026-03-01T00:05:00Z");
         check("2026-03-10 00:00:00", "2026-03-09T16:00:00Z");
@@ -206,12 +184,7 @@ mod tests {
         for text in ["2026-03-10", "2026/3/10", "20260310"] {
             check(text, NO_TIME);
         }
-        for text in [
-            "2026-02-30 10:00:00",
-            "2026-13-01 10:00:00",
-            "2026-03-10 24:00:00",
-            "20260310166000",
-        ] {
+        for text in ["2026-02-30 10:00:00", "2026-13-01 10:00:00", "2026-03-10 24:00:00", "20260310166000"] {
             check(text, NO_SUCH_TIME);
         }
         for text in ["0001-01-01 00:00:00", "1970-01-01 08:00:00", "21000101000000"] {

@@ -83,56 +83,33 @@ impl History {
     /// How a sale stands to this history.
     pub fn standing_of(&self, sale: &SaleEvent, lens: &Lens) -> Standing {
         if self.events.is_empty() {
-            return Standing::New {
-                conflicts: Vec::new(),
-                undecided_until: None,
-            };
+            return Standing::New { conflicts: Vec::new(), undecided_until: None };
         }
         let index = self.events.len();
-        let judged = SaleEvent {
-            status: SaleStatus::Sold,
-            ..sale.clone()
-        };
+        let judged = SaleEvent { status: SaleStatus::Sold, ..sale.clone() };
         let next = self.with(Event::Sale(judged));
         let with_holds = fold(&next, lens, true);
         let Some(target) = with_holds.sale_of(index) else {
-            return Standing::New {
-                conflicts: Vec::new(),
-                undecided_until: None,
-            };
+            return Standing::New { conflicts: Vec::new(), undecided_until: None };
         };
         if target.members.len() > 1 {
             return self.same_sale(sale, target, &with_holds, lens);
         }
         let firm = fold(&next, lens, false);
-        let conflicts = firm
-            .sale_of(index)
-            .map(|t| firm.conflicts_of(t, lens))
-            .unwrap_or_default();
+        let conflicts = firm.sale_of(index).map(|t| firm.conflicts_of(t, lens)).unwrap_or_default();
         let undecided_until = if conflicts.is_empty() && !with_holds.conflicts_of(target, lens).is_empty() {
             with_holds.sales.iter().filter_map(|s| s.held_until).max()
         } else {
             None
         };
-        Standing::New {
-            conflicts,
-            undecided_until,
-        }
+        Standing::New { conflicts, undecided_until }
     }
 
     fn same_sale(&self, sale: &SaleEvent, target: &Ledgered, after: &State, lens: &Lens) -> Standing {
         let before = fold(self, lens, true);
-        let known = before
-            .sales
-            .iter()
-            .find(|s| s.members.iter().any(|m| target.members.contains(m)));
+        let known = before.sales.iter().find(|s| s.members.iter().any(|m| target.members.contains(m)));
         let new_units = match (known.map(|k| &k.part), &target.part) {
-            (
-                Some(Part::Draw { units: None, .. }),
-                Part::Draw {
-                    units: Some(units), ..
-                },
-            ) => Some(*units),
+            (Some(Part::Draw { units: None, .. }), Part::Draw { units: Some(units), .. }) => Some(*units),
             (_, Part::Whole | Part::Draw { .. }) => None,
         };
         let adds = known.is_none_or(|known| {
@@ -145,11 +122,7 @@ impl History {
             let found = others.iter().find(|c| c.kind == ConflictKind::Duplicate(class));
             ((class, role), found.or(others.first()).map(|c| c.other.clone()))
         });
-        Standing::Same {
-            first_finding,
-            adds,
-            new_units,
-        }
+        Standing::Same { first_finding, adds, new_units }
     }
 
     /// How a return stands to this history.
@@ -167,15 +140,9 @@ impl History {
             return ReturnStanding::Paired;
         }
         let moment = lens.effective_at(&Event::Return(back.clone()));
-        let sold_before = before
-            .sales
-            .iter()
-            .any(|s| s.institution == back.institution && s.occurred_at <= moment);
-        if sold_before {
-            ReturnStanding::AlreadyReturned
-        } else {
-            ReturnStanding::Unpaired
-        }
+        let sold_before =
+            before.sales.iter().any(|s| s.institution == back.institution && s.occurred_at <= moment);
+        if sold_before { ReturnStanding::AlreadyReturned } else { ReturnStanding::Unpaired }
     }
 }
 
@@ -198,19 +165,13 @@ impl State {
 
     /// Whether a whole-pack sale is open.
     pub fn is_sold_whole(&self) -> bool {
-        self.sales
-            .iter()
-            .any(|s| s.part == Part::Whole && !s.is_returned())
+        self.sales.iter().any(|s| s.part == Part::Whole && !s.is_returned())
     }
 
     /// Everything one sale collides with: at most one conflict of each kind of rule.
     pub fn conflicts_of(&self, target: &Ledgered, lens: &Lens) -> Vec<Conflict> {
         let mut found: Vec<Conflict> = Vec::new();
-        for other in self
-            .sales
-            .iter()
-            .filter(|o| o.start != target.start && overlaps(o, target))
-        {
+        for other in self.sales.iter().filter(|o| o.start != target.start && overlaps(o, target)) {
             let Some(kind) = self.collision(target, other, lens) else {
                 continue;
             };
@@ -246,21 +207,13 @@ impl State {
             target.units_open_at(place) > Decimal::ZERO
                 && self.sales.iter().map(|s| s.units_open_at(place)).sum::<Decimal>() > pack
         };
-        let draws = || {
-            self.sales
-                .iter()
-                .filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }))
-        };
+        let draws = || self.sales.iter().filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }));
         let other = if over(target.start) {
             draws().find(|s| s.start != target.start).unwrap_or(target)
         } else {
             draws().find(|s| s.start > target.start && over(s.start))?
         };
-        Some(conflict(
-            ConflictKind::Duplicate(DuplicateClass::SplitOverdraw),
-            target,
-            other,
-        ))
+        Some(conflict(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), target, other))
     }
 }
 

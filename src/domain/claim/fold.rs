@@ -89,21 +89,14 @@ impl Ledgered {
 
     /// Units open at a place in the order of events; nothing for a whole pack or an unknown quantity.
     pub(super) fn units_open_at(&self, place: usize) -> Decimal {
-        let Part::Draw {
-            units: Some(units), ..
-        } = &self.part
-        else {
+        let Part::Draw { units: Some(units), .. } = &self.part else {
             return Decimal::ZERO;
         };
         if place < self.start || self.end.is_some_and(|end| end <= place) {
             return Decimal::ZERO;
         }
-        let back: Decimal = self
-            .reductions
-            .iter()
-            .filter(|(at, _)| *at <= place)
-            .map(|(_, units)| *units)
-            .sum();
+        let back: Decimal =
+            self.reductions.iter().filter(|(at, _)| *at <= place).map(|(_, units)| *units).sum();
         (units - back).max(Decimal::ZERO)
     }
 
@@ -159,16 +152,8 @@ fn hold_end(sale: &SaleEvent) -> Option<Timestamp> {
 
 fn same_draw(a: &Part, b: &Part, both_have_documents: bool) -> bool {
     let (
-        Part::Draw {
-            line: line_a,
-            line_quantity: quantity_a,
-            units: units_a,
-        },
-        Part::Draw {
-            line: line_b,
-            line_quantity: quantity_b,
-            units: units_b,
-        },
+        Part::Draw { line: line_a, line_quantity: quantity_a, units: units_a },
+        Part::Draw { line: line_b, line_quantity: quantity_b, units: units_b },
     ) = (a, b)
     else {
         return true;
@@ -207,12 +192,8 @@ pub(super) fn fold(history: &History, lens: &Lens, with_holds: bool) -> State {
 }
 
 fn order_of_events(history: &History, lens: &Lens) -> Vec<usize> {
-    let mut order: Vec<(Timestamp, Timestamp, usize)> = history
-        .events
-        .iter()
-        .enumerate()
-        .map(|(i, e)| (lens.effective_at(e), e.received_at(), i))
-        .collect();
+    let mut order: Vec<(Timestamp, Timestamp, usize)> =
+        history.events.iter().enumerate().map(|(i, e)| (lens.effective_at(e), e.received_at(), i)).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, _, index)| index).collect()
 }
@@ -227,27 +208,22 @@ fn counts(sale: &SaleEvent, lens: &Lens, with_holds: bool) -> bool {
 
 impl State {
     fn take_sale(&mut self, place: usize, index: usize, sale: &SaleEvent, history: &History) {
-        if let Some(known) = self
-            .sales
-            .iter_mut()
-            .find(|s| s.covers(sale.occurred_at) && s.is_same_sale(sale))
+        if let Some(known) =
+            self.sales.iter_mut().find(|s| s.covers(sale.occurred_at) && s.is_same_sale(sale))
         {
             known.absorb(index, sale);
             return;
         }
         // A sale that was reported beyond the limit stands after its own return in the order of events.
         let waiting =
-            self.unpaired_returns
-                .iter()
-                .enumerate()
-                .find_map(|(slot, &at)| match history.events.get(at) {
-                    Some(Event::Return(back))
-                        if back.institution == sale.institution && sale.occurred_at <= back.occurred_at =>
-                    {
-                        Some((slot, back.occurred_at))
-                    }
-                    Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_)) | None => None,
-                });
+            self.unpaired_returns.iter().enumerate().find_map(|(slot, &at)| match history.events.get(at) {
+                Some(Event::Return(back))
+                    if back.institution == sale.institution && sale.occurred_at <= back.occurred_at =>
+                {
+                    Some((slot, back.occurred_at))
+                }
+                Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_)) | None => None,
+            });
         let mut opened = Ledgered::open(place, index, sale);
         if let Some((slot, returned_at)) = waiting {
             self.paired_returns.push(self.unpaired_returns.remove(slot));

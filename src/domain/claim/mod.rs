@@ -184,11 +184,7 @@ pub struct Lens {
 impl Lens {
     /// The moment by which an event is put in order.
     pub fn effective_at(&self, event: &Event) -> Timestamp {
-        if self.is_proposal(event) {
-            event.received_at()
-        } else {
-            event.occurred_at()
-        }
+        if self.is_proposal(event) { event.received_at() } else { event.occurred_at() }
     }
 
     /// Whether an event came so late that it can only propose.

@@ -77,10 +77,7 @@ impl<'a> Elements<'a> {
             _ => return Ok(()),
         };
         if place.is_some_and(|known| known != value) {
-            return Err(Refusal::Element {
-                element: ai.to_owned(),
-                fault: ElementFault::Repeated,
-            });
+            return Err(Refusal::Element { element: ai.to_owned(), fault: ElementFault::Repeated });
         }
         *place = Some(value);
         Ok(())
@@ -89,10 +86,7 @@ impl<'a> Elements<'a> {
 
 fn check(ai: &str, shape: Shape, value: &str) -> Result<(), Refusal> {
     if let Some(fault) = fault(ai, shape, value) {
-        return Err(Refusal::Element {
-            element: ai.to_owned(),
-            fault,
-        });
+        return Err(Refusal::Element { element: ai.to_owned(), fault });
     }
     if ai == "01" && !has_check_digit(value) {
         return Err(Refusal::GtinCheckDigit(value.to_owned()));
@@ -107,11 +101,7 @@ fn fault(ai: &str, shape: Shape, value: &str) -> Option<ElementFault> {
         Shape::Text(limit) => (false, limit),
     };
     let is_foreign = |c: &char| {
-        if digits_only {
-            !c.is_ascii_digit()
-        } else {
-            !is_set_82(*c)
-        }
+        if digits_only { !c.is_ascii_digit() } else { !is_set_82(*c) }
     };
     if let Some(character) = value.chars().find(is_foreign) {
         return Some(ElementFault::Character(character));
@@ -148,9 +138,7 @@ pub(super) fn is_serial(text: &str) -> bool {
 /// The check digit of every GS1 number (EAN-8, UPC-12, EAN-13, GTIN-14): weights 3 and 1 from the right.
 pub(super) fn has_check_digit(digits: &str) -> bool {
     let weighted = digits.bytes().rev().zip([1, 3].into_iter().cycle());
-    let sum: u32 = weighted
-        .map(|(digit, weight)| u32::from(digit.wrapping_sub(b'0')) * weight)
-        .sum();
+    let sum: u32 = weighted.map(|(digit, weight)| u32::from(digit.wrapping_sub(b'0')) * weight).sum();
     all_digits(digits) && sum.is_multiple_of(10)
 }
 

@@ -104,26 +104,17 @@ fn unseparated(text: &str) -> Option<Result<Gs1Reading, Refusal>> {
             None => no_serial_in_doubt(agreed.gtin),
         }));
     }
-    let names_gtin = text
-        .strip_prefix("01")?
-        .get(..14)
-        .is_some_and(element::all_digits);
+    let names_gtin = text.strip_prefix("01")?.get(..14).is_some_and(element::all_digits);
     // A text that can be read in sequence but was not agreed on repeats elements, or has too many readings.
     names_gtin.then(|| in_sequence(text).map(|elements| no_serial_in_doubt(elements.gtin)))
 }
 
 fn no_serial(gtin: &str) -> Gs1Reading {
-    Gs1Reading::NoSerial {
-        gtin: Some(gtin.to_owned()),
-        ambiguous: false,
-    }
+    Gs1Reading::NoSerial { gtin: Some(gtin.to_owned()), ambiguous: false }
 }
 
 fn no_serial_in_doubt(gtin: Option<&str>) -> Gs1Reading {
-    Gs1Reading::NoSerial {
-        gtin: gtin.map(str::to_owned),
-        ambiguous: true,
-    }
+    Gs1Reading::NoSerial { gtin: gtin.map(str::to_owned), ambiguous: true }
 }
 
 fn in_brackets(text: &str) -> Result<Elements<'_>, Refusal> {

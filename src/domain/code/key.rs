@@ -50,9 +50,7 @@ impl CodeKey {
     /// `gtin`: 14 digits.
     pub(super) fn gs1(gtin: &str, serial: &str) -> Self {
         let [_, _, _, _, _, _, _, _, _, _, gtin @ ..] = number(gtin.as_bytes(), 10, b'0').to_be_bytes();
-        Self(Packed::Heap(
-            [&[GS1], gtin.as_slice(), serial.as_bytes()].concat().into(),
-        ))
+        Self(Packed::Heap([&[GS1], gtin.as_slice(), serial.as_bytes()].concat().into()))
     }
 
     pub(super) fn own(text: &str) -> Self {
@@ -78,28 +76,24 @@ impl CodeKey {
 
 /// Reads bytes as a number, each a digit of `base` above `zero`. The callers' lengths keep it below 2^128.
 fn number(bytes: &[u8], base: u128, zero: u8) -> u128 {
-    bytes.iter().fold(0, |sum: u128, byte| {
-        sum.wrapping_mul(base)
-            .wrapping_add(u128::from(byte.wrapping_sub(zero)))
-    })
+    bytes
+        .iter()
+        .fold(0, |sum: u128, byte| sum.wrapping_mul(base).wrapping_add(u128::from(byte.wrapping_sub(zero))))
 }
 
 fn meaning(bytes: &[u8]) -> Option<Meaning<'_>> {
     let (tag, rest) = bytes.split_first()?;
     match *tag {
-        MSFX if bytes.len() == MSFX_LEN => Some(number(rest, 256, 0))
-            .filter(|n| MSFX_NUMBERS.contains(n))
-            .map(Meaning::Msfx),
+        MSFX if bytes.len() == MSFX_LEN => {
+            Some(number(rest, 256, 0)).filter(|n| MSFX_NUMBERS.contains(n)).map(Meaning::Msfx)
+        }
         GS1 => {
             let (gtin, serial) = rest.split_at_checked(GTIN_LEN)?;
             let (gtin, serial) = (number(gtin, 256, 0), std::str::from_utf8(serial).ok()?);
             let lawful = element::is_gtin(&format!("{gtin:014}")) && element::is_serial(serial);
             lawful.then_some(Meaning::Gs1 { gtin, serial })
         }
-        OWN => std::str::from_utf8(rest)
-            .ok()
-            .filter(|text| own::is_printable(text))
-            .map(Meaning::Own),
+        OWN => std::str::from_utf8(rest).ok().filter(|text| own::is_printable(text)).map(Meaning::Own),
         _ => None,
     }
 }

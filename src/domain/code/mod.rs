@@ -149,18 +149,14 @@ fn identify(scanned: &str, rules: &ScanRules) -> Result<Scan, Wrong> {
 }
 
 fn placeholder(text: &str, rules: &ScanRules) -> Option<Scan> {
-    rules.is_placeholder(text).then(|| Scan::Placeholder {
-        text: noise::printable(text),
-    })
+    rules.is_placeholder(text).then(|| Scan::Placeholder { text: noise::printable(text) })
 }
 
 fn scan_of(reading: Gs1Reading, scanned: &str) -> Scan {
     match reading {
         Gs1Reading::Code(code) => Scan::Code(TraceCode::Gs1(code)),
-        Gs1Reading::NoSerial { gtin, ambiguous } => Scan::NoSerial {
-            gtin,
-            text: noise::printable(scanned),
-            ambiguous,
-        },
+        Gs1Reading::NoSerial { gtin, ambiguous } => {
+            Scan::NoSerial { gtin, text: noise::printable(scanned), ambiguous }
+        }
     }
 }

@@ -7,13 +7,8 @@ pub(super) const FNC1: char = '\u{1d}';
 const SHOWN_CHARS_MAX: usize = 100;
 /// What scanners, drivers and people write where FNC1 stood. ASCII letters in any case.
 const FNC1_SUBSTITUTES: [&str; 7] = ["<GS>", "{GS}", "[GS]", r"\x1d", r"\u001d", "^]", "\u{241d}"];
-const QUOTE_PAIRS: [(char, char); 5] = [
-    ('"', '"'),
-    ('\'', '\''),
-    ('\u{201c}', '\u{201d}'),
-    ('\u{2018}', '\u{2019}'),
-    ('`', '`'),
-];
+const QUOTE_PAIRS: [(char, char); 5] =
+    [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('`', '`')];
 
 /// One scan in the forms the families are read from.
 pub(super) struct Layout {
@@ -32,11 +27,7 @@ impl Layout {
         let separated = one_fnc1(bare(&half_width, is_blank));
         let elements = bare(&separated, is_blank).trim_start_matches(is_quote).to_owned();
         let digits = digits_of(bare(&separated, is_outer_noise));
-        Self {
-            core,
-            elements,
-            digits,
-        }
+        Self { core, elements, digits }
     }
 }
 
@@ -80,9 +71,7 @@ pub(super) fn is_quote(c: char) -> bool {
 fn bare(text: &str, is_trailing_noise: fn(char) -> bool) -> &str {
     let mut inner = text;
     loop {
-        let trimmed = inner
-            .trim_start_matches(is_outer_noise)
-            .trim_end_matches(is_trailing_noise);
+        let trimmed = inner.trim_start_matches(is_outer_noise).trim_end_matches(is_trailing_noise);
         let next = unquoted(after_symbology(trimmed));
         if next.len() == inner.len() {
             return next;
@@ -112,9 +101,7 @@ fn one_fnc1(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        if let Some(after) = FNC1_SUBSTITUTES
-            .iter()
-            .find_map(|substitute| after_substitute(rest, substitute))
+        if let Some(after) = FNC1_SUBSTITUTES.iter().find_map(|substitute| after_substitute(rest, substitute))
         {
             folded.push(FNC1);
             rest = after;
@@ -152,9 +139,5 @@ pub(super) fn printable(text: &str) -> String {
     if text.chars().nth(SHOWN_CHARS_MAX).is_none() {
         return text.chars().map(shown).collect();
     }
-    text.chars()
-        .take(SHOWN_CHARS_MAX - 1)
-        .map(shown)
-        .chain(['…'])
-        .collect()
+    text.chars().take(SHOWN_CHARS_MAX - 1).map(shown).chain(['…']).collect()
 }

@@ -118,49 +118,42 @@ impl Refusal {
                 format!("{bytes}字节，超过{}字节", super::SCANNED_BYTES_MAX),
                 format!("{bytes} bytes, more than {}", super::SCANNED_BYTES_MAX),
             ),
-            Self::SpreadsheetDamage => fixed(
-                "表格软件已将其转为数字",
-                "a spreadsheet turned it into a number and lost digits",
-            ),
-            Self::WrongLength(digits) => (
-                format!("{digits}位数字，应为20位"),
-                format!("{digits} digits where 20 are due"),
-            ),
+            Self::SpreadsheetDamage => {
+                fixed("表格软件已将其转为数字", "a spreadsheet turned it into a number and lost digits")
+            }
+            Self::WrongLength(digits) => {
+                (format!("{digits}位数字，应为20位"), format!("{digits} digits where 20 are due"))
+            }
             Self::FirstDigit => fixed("20位数字，但首位不是8", "20 digits, but the first is not 8"),
             Self::LetterAmongDigits { letter, position } => (
                 format!("第{position}位是“{letter}”，应为数字"),
                 format!("{letter:?} at place {position} is no digit"),
             ),
-            Self::SeveralCodes(codes) => (
-                format!("一次扫入了{codes}个码"),
-                format!("{codes} codes were scanned into one field"),
-            ),
-            Self::Character(c) => (
-                format!("含不允许的字符{}", shown(*c)),
-                format!("{} stands in no trace code", shown(*c)),
-            ),
+            Self::SeveralCodes(codes) => {
+                (format!("一次扫入了{codes}个码"), format!("{codes} codes were scanned into one field"))
+            }
+            Self::Character(c) => {
+                (format!("含不允许的字符{}", shown(*c)), format!("{} stands in no trace code", shown(*c)))
+            }
             Self::TextTooLong(characters) => (
                 format!("{characters}个字符，最多100个"),
                 format!("{characters} characters, at most 100 are allowed"),
             ),
-            Self::NoFamily => fixed(
-                "不符合任何追溯码格式",
-                "the form of no trace code, and no registered scheme matches",
-            ),
-            Self::GtinCheckDigit(gtin) => (
-                format!("GTIN {gtin}校验位错误"),
-                format!("wrong check digit in GTIN {gtin}"),
-            ),
+            Self::NoFamily => {
+                fixed("不符合任何追溯码格式", "the form of no trace code, and no registered scheme matches")
+            }
+            Self::GtinCheckDigit(gtin) => {
+                (format!("GTIN {gtin}校验位错误"), format!("wrong check digit in GTIN {gtin}"))
+            }
             Self::GtinMissing => fixed("缺少GTIN（01）", "the GTIN (01) is missing"),
             Self::ElementUnknown(text) => (
                 format!("“{text}”不是已知的GS1应用标识符"),
                 format!("{text:?} is no known GS1 application identifier"),
             ),
             Self::Element { element, fault } => fault.phrase(element),
-            Self::ProductBarcode(digits) => (
-                format!("{digits}位商品条码"),
-                format!("a product bar code of {digits} digits"),
-            ),
+            Self::ProductBarcode(digits) => {
+                (format!("{digits}位商品条码"), format!("a product bar code of {digits} digits"))
+            }
             Self::BarcodeCheckDigit => fixed(
                 "13位数字，商品条码校验位错误",
                 "13 digits, a product bar code with a wrong check digit",
@@ -177,18 +170,14 @@ impl ElementFault {
     fn phrase(&self, element: &str) -> Phrase {
         let (zh, en) = element_name(element);
         match self {
-            Self::ImpossibleDate(value) => (
-                format!("{zh}（{element}）{value}不存在"),
-                format!("impossible {en} ({element}) {value}"),
-            ),
+            Self::ImpossibleDate(value) => {
+                (format!("{zh}（{element}）{value}不存在"), format!("impossible {en} ({element}) {value}"))
+            }
             Self::TooLong { limit, found } => (
                 format!("{zh}（{element}）有{found}个字符，最多{limit}个"),
                 format!("{en} ({element}) has {found} characters, at most {limit} are allowed"),
             ),
-            Self::TooShort(0) => (
-                format!("{zh}（{element}）为空"),
-                format!("{en} ({element}) is empty"),
-            ),
+            Self::TooShort(0) => (format!("{zh}（{element}）为空"), format!("{en} ({element}) is empty")),
             Self::TooShort(found) => (
                 format!("{zh}（{element}）不完整，仅{found}个字符"),
                 format!("{en} ({element}) is cut off after {found} characters"),

@@ -40,10 +40,7 @@ impl ScanRules {
         let compiled = |scheme: &OwnScheme| Ok((whole_text(&scheme.pattern)?, scheme.clone()));
         Ok(Self {
             url_hosts: url_hosts.iter().map(|host| host.trim().to_owned()).collect(),
-            placeholders: placeholder_patterns
-                .iter()
-                .map(|p| compile(p, p))
-                .collect::<Result<_, _>>()?,
+            placeholders: placeholder_patterns.iter().map(|p| compile(p, p)).collect::<Result<_, _>>()?,
             schemes: schemes.iter().map(compiled).collect::<Result<_, _>>()?,
         })
     }
@@ -53,19 +50,14 @@ impl ScanRules {
     }
 
     pub(super) fn is_placeholder(&self, text: &str) -> bool {
-        self.placeholders
-            .iter()
-            .any(|pattern| pattern.is_match(text.as_bytes()))
+        self.placeholders.iter().any(|pattern| pattern.is_match(text.as_bytes()))
     }
 
     pub(super) fn own_code(&self, text: &str) -> Option<OwnCode> {
         if !is_printable(text) {
             return None;
         }
-        let matching = self
-            .schemes
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(text.as_bytes()));
+        let matching = self.schemes.iter().find(|(pattern, _)| pattern.is_match(text.as_bytes()));
         matching.map(|(_, scheme)| scheme.code(text))
     }
 }
@@ -78,20 +70,10 @@ pub(super) fn whole_text(pattern: &str) -> Result<Regex, BadPattern> {
 }
 
 fn compile(given: &str, pattern: &str) -> Result<Regex, BadPattern> {
-    let compiled = RegexBuilder::new(pattern)
-        .unicode(false)
-        .size_limit(PATTERN_COMPILED_BYTES_MAX)
-        .build();
+    let compiled = RegexBuilder::new(pattern).unicode(false).size_limit(PATTERN_COMPILED_BYTES_MAX).build();
     compiled.map_err(|error| {
         let text = error.to_string();
-        let last = text
-            .lines()
-            .map(str::trim)
-            .rfind(|line| !line.is_empty())
-            .unwrap_or_default();
-        BadPattern {
-            pattern: given.to_owned(),
-            problem: last.trim_start_matches("error: ").to_owned(),
-        }
+        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        BadPattern { pattern: given.to_owned(), problem: last.trim_start_matches("error: ").to_owned() }
     })
 }

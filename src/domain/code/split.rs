@@ -19,16 +19,10 @@ pub(super) struct Agreed<'a> {
 
 /// Tries every reading. `None` = no reading has a GTIN.
 pub(super) fn agreed(text: &str) -> Option<Agreed<'_>> {
-    let mut search = Search {
-        found: None,
-        steps_left: STEPS_MAX,
-    };
+    let mut search = Search { found: None, steps_left: STEPS_MAX };
     search.walk(text, Path::default());
     let exhausted = search.steps_left == 0;
-    search.found.map(|found| Agreed {
-        elements: found.elements.filter(|_| !exhausted),
-        ..found
-    })
+    search.found.map(|found| Agreed { elements: found.elements.filter(|_| !exhausted), ..found })
 }
 
 struct Search<'a> {
@@ -49,20 +43,12 @@ struct Path<'a> {
 impl<'a> Path<'a> {
     /// The path with one more element; `None` where that cannot be.
     fn with(mut self, ai: &'a str, shape: Shape, value: &'a str) -> Option<Self> {
-        let bit = ai
-            .parse::<u32>()
-            .ok()
-            .filter(|_| ai.len() == 2)
-            .map_or(0, |n| 1 << n);
+        let bit = ai.parse::<u32>().ok().filter(|_| ai.len() == 2).map_or(0, |n| 1 << n);
         if self.seen & bit != 0 {
             return None;
         }
         self.elements.put(ai, shape, value).ok()?;
-        Some(Self {
-            seen: self.seen | bit,
-            guessing: !matches!(shape, Shape::Digits(_)),
-            ..self
-        })
+        Some(Self { seen: self.seen | bit, guessing: !matches!(shape, Shape::Digits(_)), ..self })
     }
 }
 
@@ -100,10 +86,7 @@ impl<'a> Search<'a> {
     fn keep(&mut self, elements: Elements<'a>) {
         let Some(gtin) = elements.gtin else { return };
         self.found = Some(match self.found.take() {
-            None => Agreed {
-                elements: Some(elements),
-                gtin: Some(gtin),
-            },
+            None => Agreed { elements: Some(elements), gtin: Some(gtin) },
             Some(before) => Agreed {
                 gtin: before.gtin.filter(|known| *known == gtin),
                 elements: before.elements.and_then(|known| common(known, elements)),

@@ -23,10 +23,7 @@ fn scheme(issuer: &str, pattern: &str) -> OwnScheme {
 static RULES: LazyLock<ScanRules> = LazyLock::new(|| {
     let hosts = ["look.example.cn".to_owned()];
     let placeholders = [r"^9{20}$", r"^0+$", "^(?i)test-", "测试"].map(str::to_owned);
-    let schemes = [
-        scheme("Acme", r"ACME-[A-Za-z0-9 -]{4,12}"),
-        scheme("Late", "ACME-.*|(?i)zz[0-9]+"),
-    ];
+    let schemes = [scheme("Acme", r"ACME-[A-Za-z0-9 -]{4,12}"), scheme("Late", "ACME-.*|(?i)zz[0-9]+")];
     ScanRules::new(&hosts, &placeholders, &schemes).expect("the patterns compile")
 });
 
@@ -63,38 +60,14 @@ fn msfx_codes_lose_their_noise() {
         ("25 hyphen between groups", "8300385-0000000131888", MSFX),
         ("25 blanks", " 83003850 0000 0013 1888 ", MSFX),
         ("25 full width", &wide(MSFX), MSFX),
-        (
-            "25 ]C1 in front, CR/LF behind",
-            "]C183003850000000131888\r\n",
-            MSFX,
-        ),
-        (
-            "25 caps lock, FNC1 behind the prefix",
-            "]D2\u{1d}83003850000000131888",
-            MSFX,
-        ),
-        (
-            "25 full-width prefix and blank",
-            &wide("\u{3000}]Q383003850000000131888"),
-            MSFX,
-        ),
-        (
-            "25 byte order mark, STX, ETX",
-            "\u{feff}\u{2}83003850000000131888\u{3}",
-            MSFX,
-        ),
+        ("25 ]C1 in front, CR/LF behind", "]C183003850000000131888\r\n", MSFX),
+        ("25 caps lock, FNC1 behind the prefix", "]D2\u{1d}83003850000000131888", MSFX),
+        ("25 full-width prefix and blank", &wide("\u{3000}]Q383003850000000131888"), MSFX),
+        ("25 byte order mark, STX, ETX", "\u{feff}\u{2}83003850000000131888\u{3}", MSFX),
         ("25 quoted by a spreadsheet", "'83003850000000131888", MSFX),
         ("25 visible FNC1", "<gs>83003850000000131888\\x1D", MSFX),
-        (
-            "25 other hyphens",
-            "8300\u{2013}3850\u{2212}0000\u{2014}0013\u{2010}188\u{ff0d}8",
-            MSFX,
-        ),
-        (
-            "25 look-up page",
-            "]Q3https://LOOK.example.cn:443/q?x=1&code=83003850000000131888#top",
-            MSFX,
-        ),
+        ("25 other hyphens", "8300\u{2013}3850\u{2212}0000\u{2014}0013\u{2010}188\u{ff0d}8", MSFX),
+        ("25 look-up page", "]Q3https://LOOK.example.cn:443/q?x=1&code=83003850000000131888#top", MSFX),
     ]);
     let published = [
         "87577040000000015130",
@@ -113,60 +86,20 @@ fn gs1_texts_have_one_identity() {
     let same = "(01)06900000000564(21)S917094855";
     check(&[
         ("26 FNC1", "01069000000005641727113010A1\u{1d}21S917094855", same),
-        (
-            "26 other order",
-            "21S917094855\u{1d}10A1\u{1d}172711300106900000000564",
-            same,
-        ),
-        (
-            "26 brackets",
-            "(01)06900000000564(17)271130(10)A1(21)S917094855",
-            same,
-        ),
-        (
-            "26 brackets, blanks, other order",
-            "(21) S917094855 (01) 06900000000564 (17) 271100",
-            same,
-        ),
+        ("26 other order", "21S917094855\u{1d}10A1\u{1d}172711300106900000000564", same),
+        ("26 brackets", "(01)06900000000564(17)271130(10)A1(21)S917094855", same),
+        ("26 brackets, blanks, other order", "(21) S917094855 (01) 06900000000564 (17) 271100", same),
         ("26 full-width brackets", &wide(same), same),
-        (
-            "26 visible FNC1",
-            "]d201069000000005641727113010A1{GS}21S917094855",
-            same,
-        ),
-        (
-            "26 caret FNC1",
-            "01069000000005641727113010A1^]21S917094855^]",
-            same,
-        ),
-        (
-            "26 pictured FNC1",
-            "\u{241d}01069000000005641727113010A1\u{241d}21S917094855",
-            same,
-        ),
-        (
-            "26 escaped FNC1",
-            r"01069000000005641727113010A1\u001d21S917094855",
-            same,
-        ),
+        ("26 visible FNC1", "]d201069000000005641727113010A1{GS}21S917094855", same),
+        ("26 caret FNC1", "01069000000005641727113010A1^]21S917094855^]", same),
+        ("26 pictured FNC1", "\u{241d}01069000000005641727113010A1\u{241d}21S917094855", same),
+        ("26 escaped FNC1", r"01069000000005641727113010A1\u001d21S917094855", same),
         ("26 no FNC1 needed", "01069000000005641727113021S917094855", same),
         ("26 no FNC1, no attribute", "010690000000056421S917094855", same),
-        (
-            "26 no FNC1, dates first",
-            "172711300106900000000564 21S917094855".replace(' ', "").as_str(),
-            same,
-        ),
+        ("26 no FNC1, dates first", "172711300106900000000564 21S917094855".replace(' ', "").as_str(), same),
         ("26 day 00", "01069000000005641727110021S917094855", same),
-        (
-            "26 other elements",
-            "01069000000005642405X\u{1d}21S917094855\u{1d}713123\u{1d}91abc",
-            same,
-        ),
-        (
-            "26 digits with blanks",
-            "01 06900000000564 21 123456",
-            "(01)06900000000564(21)123456",
-        ),
+        ("26 other elements", "01069000000005642405X\u{1d}21S917094855\u{1d}713123\u{1d}91abc", same),
+        ("26 digits with blanks", "01 06900000000564 21 123456", "(01)06900000000564(21)123456"),
     ]);
 }
 
@@ -179,36 +112,12 @@ fn gs1_without_one_serial_is_not_judged() {
         ("26 no serial in brackets", "(01)06900000000564(10)A1", none),
         ("26 GTIN element only", "0106900000000564", none),
         ("26 bare GTIN", GTIN, none),
-        (
-            "26 a lot that says where it ends",
-            "01069000000005641727113010A121B\u{1d}",
-            none,
-        ),
-        (
-            "26 lost FNC1, lot before serial",
-            "01069000000005641727113010A121S917094855",
-            doubt,
-        ),
-        (
-            "26 lost FNC1, serial before lot",
-            "010690000000056421S91709485510A1",
-            doubt,
-        ),
-        (
-            "26 lost FNC1, serial before expiry",
-            "010690000000056421S91709485517271130",
-            doubt,
-        ),
-        (
-            "26 lost FNC1, all in a row",
-            "21S91709485510A1172711300106900000000564",
-            doubt,
-        ),
-        (
-            "26 brackets inside a serial",
-            "010690000000056421A(10)B\u{1d}",
-            doubt,
-        ),
+        ("26 a lot that says where it ends", "01069000000005641727113010A121B\u{1d}", none),
+        ("26 lost FNC1, lot before serial", "01069000000005641727113010A121S917094855", doubt),
+        ("26 lost FNC1, serial before lot", "010690000000056421S91709485510A1", doubt),
+        ("26 lost FNC1, serial before expiry", "010690000000056421S91709485517271130", doubt),
+        ("26 lost FNC1, all in a row", "21S91709485510A1172711300106900000000564", doubt),
+        ("26 brackets inside a serial", "010690000000056421A(10)B\u{1d}", doubt),
         (
             "26 lost FNC1, but only one split is short enough",
             "010690000000056410LOT45678921S9988776655ABCDEFGHI",
@@ -221,34 +130,14 @@ fn gs1_without_one_serial_is_not_judged() {
 fn placeholders_and_own_schemes() {
     let no_family = "CODE_MALFORMED: the form of no trace code, and no registered scheme matches";
     check(&[
-        (
-            "29 nines",
-            "99999999999999999999",
-            "placeholder 99999999999999999999",
-        ),
-        (
-            "29 nines in groups",
-            "9999999-9999999999999",
-            "placeholder 99999999999999999999",
-        ),
+        ("29 nines", "99999999999999999999", "placeholder 99999999999999999999"),
+        ("29 nines in groups", "9999999-9999999999999", "placeholder 99999999999999999999"),
         ("29 zeros", "0000", "placeholder 0000"),
-        (
-            "29 unanchored, other script",
-            "无码测试1",
-            "placeholder 无码测试1",
-        ),
+        ("29 unanchored, other script", "无码测试1", "placeholder 无码测试1"),
         ("29 case by the pattern", "TEST-1", "placeholder TEST-1"),
         ("30 lower case kept", "ACME-aBc1 2-3", "Acme ACME-aBc1 2-3"),
-        (
-            "30 outer noise only",
-            "]C1 ACME-aBc1 2-3\r\n",
-            "Acme ACME-aBc1 2-3",
-        ),
-        (
-            "30 first scheme wins, second where it fails",
-            "ACME-12_4",
-            "Late ACME-12_4",
-        ),
+        ("30 outer noise only", "]C1 ACME-aBc1 2-3\r\n", "Acme ACME-aBc1 2-3"),
+        ("30 first scheme wins, second where it fails", "ACME-12_4", "Late ACME-12_4"),
         ("30 case-blind pattern keeps the case", "zZ12", "Late zZ12"),
         ("30 the whole text has to match", "xACME-1234", no_family),
         ("30 case counts", "acme-1234", no_family),
@@ -257,11 +146,7 @@ fn placeholders_and_own_schemes() {
             "8300385000000013188O",
             "CODE_MALFORMED: 'O' at place 20 is no digit",
         ),
-        (
-            "30 nor a small one",
-            "83003850000l00131888",
-            "CODE_MALFORMED: 'l' at place 12 is no digit",
-        ),
+        ("30 nor a small one", "83003850000l00131888", "CODE_MALFORMED: 'l' at place 12 is no digit"),
     ]);
 }
 
@@ -269,42 +154,27 @@ fn placeholders_and_own_schemes() {
 fn attributes_are_kept_and_are_no_identity() {
     let code = |text: &str| {
         let scan = read(text, &RULES);
-        let Scan::Code(TraceCode::Gs1(code)) = scan else {
-            panic!("{text}: {scan:?}")
-        };
+        let Scan::Code(TraceCode::Gs1(code)) = scan else { panic!("{text}: {scan:?}") };
         code
     };
     let full = code("01069000000005641727110010a1\u{1d}21S1");
+    assert_eq!((full.lot(), full.expires().map(|d| d.to_string())), (Some("a1"), Some("2027-11".to_owned())));
     assert_eq!(
-        (full.lot(), full.expires().map(|d| d.to_string())),
-        (Some("a1"), Some("2027-11".to_owned()))
-    );
-    assert_eq!(
-        code("(01)06900000000564(17)280229(21)S1")
-            .expires()
-            .map(|d| d.to_string())
-            .as_deref(),
+        code("(01)06900000000564(17)280229(21)S1").expires().map(|d| d.to_string()).as_deref(),
         Some("2028-02-29")
     );
     let bare = code("(01)06900000000564(21)S1");
     assert_eq!((bare.lot(), bare.expires()), (None, None));
     assert_eq!(TraceCode::Gs1(full).key(), TraceCode::Gs1(bare.clone()).key());
-    assert_ne!(
-        TraceCode::Gs1(bare).key(),
-        TraceCode::Gs1(code("(01)06900000000564(21)s1")).key()
-    );
+    assert_ne!(TraceCode::Gs1(bare).key(), TraceCode::Gs1(code("(01)06900000000564(21)s1")).key());
 }
 
 #[test]
 fn prefixes_name_the_product() {
-    for (text, prefix) in [
-        (MSFX, Some("8300385")),
-        ("(01)06900000000564(21)S1", Some(GTIN)),
-        ("ACME-1234", None),
-    ] {
-        let Scan::Code(code) = read(text, &RULES) else {
-            panic!("{text} is a code")
-        };
+    for (text, prefix) in
+        [(MSFX, Some("8300385")), ("(01)06900000000564(21)S1", Some(GTIN)), ("ACME-1234", None)]
+    {
+        let Scan::Code(code) = read(text, &RULES) else { panic!("{text} is a code") };
         assert_eq!(code.prefix(), prefix, "{text}");
     }
 }
@@ -314,14 +184,8 @@ fn bad_patterns_are_refused() {
     for pattern in ["(", "a)|(?:b", "[0-9]{1000}{1000}"] {
         let error = scheme("x", pattern).check().expect_err(pattern);
         assert!(error.to_string().contains("cannot be used"), "{error}");
-        assert!(
-            !error.problem.is_empty() && !error.to_string().contains('\n'),
-            "{error}"
-        );
-        assert!(
-            ScanRules::new(&[], &[pattern.to_owned()], &[]).is_err(),
-            "{pattern}"
-        );
+        assert!(!error.problem.is_empty() && !error.to_string().contains('\n'), "{error}");
+        assert!(ScanRules::new(&[], &[pattern.to_owned()], &[]).is_err(), "{pattern}");
     }
     assert_eq!(scheme("x", "a|b").check(), Ok(()));
 }

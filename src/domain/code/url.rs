@@ -6,9 +6,7 @@ use super::refusal::UrlFault;
 
 /// Whether a text is a URL, or hides one.
 pub(super) fn is_url(text: &str) -> bool {
-    let www = text
-        .get(..4)
-        .is_some_and(|head| head.eq_ignore_ascii_case("www."));
+    let www = text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("www."));
     www || text.contains("://")
 }
 
@@ -49,9 +47,7 @@ fn code_of(page: &str) -> Result<MsfxCode, UrlFault> {
         name.eq_ignore_ascii_case("code").then_some(value)
     });
     let value = values.next().ok_or(UrlFault::CodeMissing)?;
-    let runs = page
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|run| run.len() >= msfx::DIGITS);
+    let runs = page.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() >= msfx::DIGITS);
     if values.next().is_some() || runs.count() > 1 {
         return Err(UrlFault::CodeRepeated);
     }

@@ -17,17 +17,11 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub fn malformed(detail: Refusal) -> Self {
-        Self {
-            reason: Reason::CodeMalformed,
-            detail,
-        }
+        Self { reason: Reason::CodeMalformed, detail }
     }
 
     pub fn foreign_url(fault: UrlFault) -> Self {
-        Self {
-            reason: Reason::ForeignUrl,
-            detail: Refusal::Url(fault),
-        }
+        Self { reason: Reason::ForeignUrl, detail: Refusal::Url(fault) }
     }
 }
 
@@ -36,10 +30,7 @@ impl Wrong {
 pub(super) fn refuse_spreadsheet_damage(text: &str) -> Result<(), Wrong> {
     let damaged = is_scientific(text) || is_decimal(text);
     if damaged {
-        return Err(Wrong {
-            reason: Reason::CodeCorrupted,
-            detail: Refusal::SpreadsheetDamage,
-        });
+        return Err(Wrong { reason: Reason::CodeCorrupted, detail: Refusal::SpreadsheetDamage });
     }
     Ok(())
 }
@@ -48,9 +39,7 @@ fn is_scientific(text: &str) -> bool {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
         return false;
     };
-    let (whole, fraction) = mantissa
-        .split_once(['.', ','])
-        .map_or((mantissa, None), |(w, f)| (w, Some(f)));
+    let (whole, fraction) = mantissa.split_once(['.', ',']).map_or((mantissa, None), |(w, f)| (w, Some(f)));
     let power = exponent.trim_start_matches(['+', '-']);
     // Without a decimal mark or a sign, `12E5` may as well be a lawful own scheme.
     let marked = fraction.is_some() || power.len() < exponent.len();
@@ -78,15 +67,13 @@ pub(super) fn explain(layout: &Layout) -> Wrong {
 fn of_digits(digits: &str) -> Wrong {
     let length = digits.len();
     match length {
-        8 | 12 | 13 if has_check_digit(digits) => Wrong {
-            reason: Reason::ProductBarcode,
-            detail: Refusal::ProductBarcode(length),
-        },
+        8 | 12 | 13 if has_check_digit(digits) => {
+            Wrong { reason: Reason::ProductBarcode, detail: Refusal::ProductBarcode(length) }
+        }
         13 => Wrong::malformed(Refusal::BarcodeCheckDigit),
-        14 if digits.starts_with("86") => Wrong {
-            reason: Reason::NationalDrugCode,
-            detail: Refusal::NationalDrugCode,
-        },
+        14 if digits.starts_with("86") => {
+            Wrong { reason: Reason::NationalDrugCode, detail: Refusal::NationalDrugCode }
+        }
         14 => Wrong::malformed(Refusal::GtinCheckDigit(digits.to_owned())),
         msfx::DIGITS => Wrong::malformed(Refusal::FirstDigit),
         _ if is_several(digits) => Wrong::malformed(Refusal::SeveralCodes(length / msfx::DIGITS)),
@@ -105,16 +92,10 @@ fn of_text(text: &str) -> Wrong {
     let squeezed = noise::squeezed(text);
     let alphanumeric = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
     if text.len() == 23 && alphanumeric(text) && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return Wrong {
-            reason: Reason::CatalogCode,
-            detail: Refusal::CatalogCode,
-        };
+        return Wrong { reason: Reason::CatalogCode, detail: Refusal::CatalogCode };
     }
     if text.len() == 20 && alphanumeric(text) && text.starts_with(['C', 'c']) {
-        return Wrong {
-            reason: Reason::ConsumableCode,
-            detail: Refusal::ConsumableCode,
-        };
+        return Wrong { reason: Reason::ConsumableCode, detail: Refusal::ConsumableCode };
     }
     if squeezed.len() == msfx::DIGITS
         && alphanumeric(&squeezed)
@@ -135,10 +116,9 @@ fn of_text(text: &str) -> Wrong {
 fn letter_among_digits(text: &str) -> Refusal {
     let letters = || text.char_indices().filter(|(_, c)| !c.is_ascii_digit());
     match letters().next() {
-        Some((at, letter)) if letters().count() <= text.len() / 4 => Refusal::LetterAmongDigits {
-            letter,
-            position: at + 1,
-        },
+        Some((at, letter)) if letters().count() <= text.len() / 4 => {
+            Refusal::LetterAmongDigits { letter, position: at + 1 }
+        }
         _ => Refusal::NoFamily,
     }
 }

@@ -40,13 +40,7 @@ pub(super) struct Note {
 
 impl Note {
     pub fn new(evidence: Evidence) -> Self {
-        Self {
-            code: None,
-            class: None,
-            role: None,
-            evidence,
-            at_most: Enforcement::Block,
-        }
+        Self { code: None, class: None, role: None, evidence, at_most: Enforcement::Block }
     }
 
     pub fn bare() -> Self {
@@ -55,10 +49,7 @@ impl Note {
 
     #[must_use]
     pub fn code(self, code: impl Into<String>) -> Self {
-        Self {
-            code: Some(code.into()),
-            ..self
-        }
+        Self { code: Some(code.into()), ..self }
     }
 
     #[must_use]
@@ -96,8 +87,7 @@ impl<'a> Bench<'a> {
 
     /// What rules ask about the institution.
     pub fn traits(&self) -> InstitutionTraits {
-        self.institution
-            .map_or_else(|| self.institution_code.into(), InstitutionTraits::from)
+        self.institution.map_or_else(|| self.institution_code.into(), InstitutionTraits::from)
     }
 
     /// The situation of the document as a whole.
@@ -112,10 +102,10 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Raises a finding about the document as a whole; no cap applies.
-    pub fn raise_for_document(&mut self, reason: Reason, note: Note) {
+    /// Raises a finding about the document as a whole; no cap applies. Gives what the rule does.
+    pub fn raise_for_document(&mut self, reason: Reason, note: Note) -> Enforcement {
         let at = self.situation();
-        self.keep(reason, None, note, &at);
+        self.keep(reason, None, note, &at)
     }
 
     /// Raises a finding about a line; gives what the rule does.
@@ -126,46 +116,21 @@ impl<'a> Bench<'a> {
             Enforcement::Block
         };
         let at_most = note.at_most.min(cap);
-        self.keep(
-            reason,
-            Some(view.line.number),
-            note.at_most(at_most),
-            &view.situation,
-        )
+        self.keep(reason, Some(view.line.number), note.at_most(at_most), &view.situation)
     }
 
     /// What the policy would do about a reason on a line.
     pub fn ruling(&self, view: &LineView<'_>, reason: Reason) -> Enforcement {
-        self.grounds
-            .policy
-            .ruling(reason, None, &view.situation)
-            .enforcement
+        self.grounds.policy.ruling(reason, None, &view.situation).enforcement
     }
 
     fn keep(&mut self, reason: Reason, line: Option<u32>, note: Note, at: &Situation<'_>) -> Enforcement {
         let ruled = self.grounds.policy.ruling(reason, note.class, at).enforcement;
-        let enforcement = if reason == Reason::InDoubt {
-            Enforcement::Observe
-        } else {
-            ruled.min(note.at_most)
-        };
+        let enforcement =
+            if reason == Reason::InDoubt { Enforcement::Observe } else { ruled.min(note.at_most) };
         if enforcement != Enforcement::Off {
-            let Note {
-                code,
-                class,
-                role,
-                evidence,
-                at_most: _,
-            } = note;
-            self.findings.push(Finding {
-                reason,
-                class,
-                role,
-                enforcement,
-                line,
-                code,
-                evidence,
-            });
+            let Note { code, class, role, evidence, at_most: _ } = note;
+            self.findings.push(Finding { reason, class, role, enforcement, line, code, evidence });
         }
         enforcement
     }
@@ -207,11 +172,7 @@ impl<'a> Bench<'a> {
             .changed
             .into_iter()
             .filter_map(|key| {
-                working.remove(&key).map(|(expected, history)| ClaimChange {
-                    key,
-                    expected,
-                    history,
-                })
+                working.remove(&key).map(|(expected, history)| ClaimChange { key, expected, history })
             })
             .collect();
         (verdict, self.findings, changes)
@@ -220,8 +181,5 @@ impl<'a> Bench<'a> {
 
 /// What makes a request unusable whoever pays for it.
 fn is_never_capped(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::InstitutionUnknown | Reason::InstitutionSuspended | Reason::EventTimeInFuture
-    )
+    matches!(reason, Reason::InstitutionUnknown | Reason::InstitutionSuspended | Reason::EventTimeInFuture)
 }

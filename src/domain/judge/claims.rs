@@ -44,11 +44,8 @@ impl Bench<'_> {
                 continue;
             }
             let lens = self.lens_of(code);
-            let part = if drawn {
-                self.draw(view, key, &lens, &mut left, Some(at) == last)
-            } else {
-                Part::Whole
-            };
+            let part =
+                if drawn { self.draw(view, key, &lens, &mut left, Some(at) == last) } else { Part::Whole };
             self.judge_claim(view, code, key, part, mode, &mut fresh);
         }
         fresh
@@ -69,16 +66,11 @@ impl Bench<'_> {
         last: bool,
     ) -> Part {
         let open = self.history(key).state(lens, true).units_open();
-        let room = lens.units_per_pack.map_or(Decimal::ZERO, |pack| {
-            (Decimal::from(pack) - open).max(Decimal::ZERO)
-        });
+        let room =
+            lens.units_per_pack.map_or(Decimal::ZERO, |pack| (Decimal::from(pack) - open).max(Decimal::ZERO));
         let units = left.map(|rest| if last { rest } else { rest.min(room) });
         *left = left.zip(units).map(|(rest, taken)| rest - taken);
-        Part::Draw {
-            line: view.line.number,
-            line_quantity: view.line.quantity,
-            units,
-        }
+        Part::Draw { line: view.line.number, line_quantity: view.line.quantity, units }
     }
 
     fn judge_claim(
@@ -94,11 +86,7 @@ impl Bench<'_> {
         let mut sale = self.sale_event(view, part, mode);
         fresh.judged += 1;
         match self.history(key).standing_of(&sale, &lens) {
-            Standing::Same {
-                first_finding,
-                adds,
-                new_units,
-            } => {
+            Standing::Same { first_finding, adds, new_units } => {
                 fresh.units += new_units.unwrap_or_default();
                 if let Some((finding, other)) = first_finding {
                     self.raise_first_finding(view, code, finding, other);
@@ -108,10 +96,7 @@ impl Bench<'_> {
                     self.record(key, Event::Sale(sale));
                 }
             }
-            Standing::New {
-                conflicts,
-                undecided_until,
-            } => {
+            Standing::New { conflicts, undecided_until } => {
                 fresh.new += 1;
                 fresh.units += drawn_units(&sale.part);
                 fresh.pack_units += Decimal::from(lens.units_per_pack.unwrap_or_default());
@@ -138,9 +123,7 @@ impl Bench<'_> {
             received_at: self.grounds.now,
             part,
             status: match mode {
-                Mode::Hold => SaleStatus::Held {
-                    expires_at: self.hold_end(),
-                },
+                Mode::Hold => SaleStatus::Held { expires_at: self.hold_end() },
                 Mode::Sale | Mode::Report => SaleStatus::Sold,
             },
             first_finding: None,
@@ -150,10 +133,7 @@ impl Bench<'_> {
     /// When a hold that is taken now lapses.
     pub fn hold_end(&self) -> Timestamp {
         let minutes = i64::from(self.grounds.policy.settings().hold_minutes);
-        self.grounds
-            .now
-            .saturating_add(SignedDuration::from_mins(minutes))
-            .unwrap_or(Timestamp::MAX)
+        self.grounds.now.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX)
     }
 
     pub(super) fn raise_conflict(&mut self, view: &LineView<'_>, code: &Coded<'_>, conflict: &Conflict) {
@@ -162,11 +142,7 @@ impl Bench<'_> {
             ConflictKind::SplitElsewhere => (Reason::SplitElsewhere, None),
         };
         let other = self.other_sale(&conflict.other, conflict.proposed);
-        let note = Note {
-            class,
-            role: Some(conflict.role),
-            ..Note::new(other).code(code.text.clone())
-        };
+        let note = Note { class, role: Some(conflict.role), ..Note::new(other).code(code.text.clone()) };
         self.raise(view, reason, note);
     }
 
@@ -179,11 +155,8 @@ impl Bench<'_> {
         other: Option<Counterpart>,
     ) {
         let evidence = other.map_or(Evidence::None, |other| self.other_sale(&other, false));
-        let note = Note {
-            class: Some(class),
-            role: Some(role),
-            ..Note::new(evidence).code(code.text.clone())
-        };
+        let note =
+            Note { class: Some(class), role: Some(role), ..Note::new(evidence).code(code.text.clone()) };
         self.raise(view, Reason::Duplicate, note);
     }
 
@@ -211,15 +184,8 @@ impl Bench<'_> {
         }
         let open = self.history(key).state(lens, true).units_open() + drawn_units(part);
         let cap = Decimal::from(self.grounds.policy.settings().split_unknown_units_cap);
-        let at_most = if open > cap {
-            Enforcement::Block
-        } else {
-            Enforcement::Observe
-        };
-        let evidence = Evidence::Quantities {
-            expected: cap,
-            found: open,
-        };
+        let at_most = if open > cap { Enforcement::Block } else { Enforcement::Observe };
+        let evidence = Evidence::Quantities { expected: cap, found: open };
         self.raise(
             view,
             Reason::SplitUnitsUnknown,

@@ -110,11 +110,7 @@ impl<'a> Bench<'a> {
                 self.raise(view, *reason, note);
             }
             Scan::Placeholder { .. } => {
-                self.raise(
-                    view,
-                    Reason::PlaceholderCode,
-                    Note::bare().code(code.text.clone()),
-                );
+                self.raise(view, Reason::PlaceholderCode, Note::bare().code(code.text.clone()));
             }
             Scan::NoSerial { .. } => {
                 self.raise(view, Reason::SerialMissing, Note::bare().code(code.text.clone()));
@@ -131,24 +127,13 @@ impl<'a> Bench<'a> {
             return;
         };
         if matches!(drug.pack_level, Some(PackLevel::Middle | PackLevel::Large)) && !drug.carton_only {
-            self.raise(
-                view,
-                Reason::NotSmallestPack,
-                Note::bare().code(code.text.clone()),
-            );
+            self.raise(view, Reason::NotSmallestPack, Note::bare().code(code.text.clone()));
         }
         if let (Some(of_code), Some(of_line)) = (&drug.catalog_code, &view.line.catalog_code)
             && of_code != of_line
         {
-            let evidence = Evidence::Drug {
-                catalog_code: of_code.clone(),
-                name: drug.name.clone(),
-            };
-            self.raise(
-                view,
-                Reason::DrugMismatch,
-                Note::new(evidence).code(code.text.clone()),
-            );
+            let evidence = Evidence::Drug { catalog_code: of_code.clone(), name: drug.name.clone() };
+            self.raise(view, Reason::DrugMismatch, Note::new(evidence).code(code.text.clone()));
         }
     }
 }

@@ -66,12 +66,7 @@ pub struct Reading {
 impl Reading {
     /// Reads every scan.
     pub fn of(lines: &[Line], rules: &ScanRules) -> Self {
-        Self {
-            lines: lines
-                .iter()
-                .map(|l| l.scanned.iter().map(|s| read(s, rules)).collect())
-                .collect(),
-        }
+        Self { lines: lines.iter().map(|l| l.scanned.iter().map(|s| read(s, rules)).collect()).collect() }
     }
 
     /// The codes whose histories are needed.
@@ -99,11 +94,7 @@ fn key_of(scan: &Scan) -> Option<CodeKey> {
 
 /// The line's catalogue code, or the one that the first mapped scan names.
 fn catalog_code_of(line: &Line, scans: &[Scan], registry: &Registry) -> Option<String> {
-    line.catalog_code.clone().or_else(|| {
-        scans
-            .iter()
-            .find_map(|s| codes::drug_of(s, registry)?.catalog_code)
-    })
+    line.catalog_code.clone().or_else(|| scans.iter().find_map(|s| codes::drug_of(s, registry)?.catalog_code))
 }
 
 /// A change of one code's history.
@@ -160,8 +151,6 @@ pub fn lens(now: Timestamp, settings: &Settings, units_per_pack: Option<u32>) ->
 impl Reading {
     /// Reads scans that stand on no line.
     pub fn of_scans(scanned: &[String], rules: &ScanRules) -> Self {
-        Self {
-            lines: vec![scanned.iter().map(|s| read(s, rules)).collect()],
-        }
+        Self { lines: vec![scanned.iter().map(|s| read(s, rules)).collect()] }
     }
 }

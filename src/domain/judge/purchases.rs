@@ -30,10 +30,7 @@ impl Bench<'_> {
         let earlier = counted.get(&catalog_code).copied().unwrap_or_default();
         let sold = position.sold + earlier + units;
         if sold > position.bought() {
-            let evidence = Evidence::Quantities {
-                expected: position.bought(),
-                found: sold,
-            };
+            let evidence = Evidence::Quantities { expected: position.bought(), found: sold };
             self.raise(view, Reason::Oversold, Note::new(evidence).at_most(at_most));
         }
         if position.is_filed_only() {
@@ -54,19 +51,9 @@ impl Bench<'_> {
             return None;
         }
         let age_seconds = complete_up_to.map_or(0, |at| self.grounds.now.duration_since(at).as_secs());
-        let evidence = Evidence::Feed {
-            complete_up_to,
-            age_seconds,
-        };
-        self.raise(
-            view,
-            Reason::PurchaseNotKnownYet,
-            Note::new(evidence).at_most(at_most),
-        );
-        Some(Awaited {
-            line: view.line.number,
-            catalog_code,
-        })
+        let evidence = Evidence::Feed { complete_up_to, age_seconds };
+        self.raise(view, Reason::PurchaseNotKnownYet, Note::new(evidence).at_most(at_most));
+        Some(Awaited { line: view.line.number, catalog_code })
     }
 
     fn is_stale(&self, complete_up_to: Option<Timestamp>) -> bool {
@@ -102,11 +89,7 @@ impl Bench<'_> {
             self.raise(
                 view,
                 Reason::PriceAboveListed,
-                Note::new(Evidence::Price {
-                    unit_price: price,
-                    listed,
-                })
-                .at_most(at_most),
+                Note::new(Evidence::Price { unit_price: price, listed }).at_most(at_most),
             );
         }
     }

@@ -20,11 +20,7 @@ impl Bench<'_> {
             self.raise(view, Reason::NoCodeExempt, Note::new(evidence));
             return true;
         }
-        let reason = if self.is_listed_without_code(view) {
-            Reason::NoCodeListed
-        } else {
-            Reason::NoCode
-        };
+        let reason = if self.is_listed_without_code(view) { Reason::NoCodeListed } else { Reason::NoCode };
         self.raise(view, reason, Note::bare());
         false
     }
@@ -37,15 +33,11 @@ impl Bench<'_> {
         let day = view.situation.day;
         let national_until = self.grounds.policy.settings().no_code_list_until;
         let division = view.situation.institution.division;
-        self.grounds
-            .registry
-            .no_code_entries(catalog_code)
-            .iter()
-            .any(|entry| {
-                entry.is_valid_on(day)
-                    && division.is_within(&entry.division_prefix)
-                    && (!entry.division_prefix.is_empty() || day <= national_until)
-            })
+        self.grounds.registry.no_code_entries(catalog_code).iter().any(|entry| {
+            entry.is_valid_on(day)
+                && division.is_within(&entry.division_prefix)
+                && (!entry.division_prefix.is_empty() || day <= national_until)
+        })
     }
 
     /// The quantity of a line against whole packs, and packs against codes.
@@ -71,28 +63,19 @@ impl Bench<'_> {
         if !packs.fract().is_zero() {
             self.raise_not_whole(view, quantity, units);
         } else if is_countable(view) && packs != Decimal::from(view.codes.len()) {
-            let evidence = Evidence::Quantities {
-                expected: packs,
-                found: Decimal::from(view.codes.len()),
-            };
+            let evidence = Evidence::Quantities { expected: packs, found: Decimal::from(view.codes.len()) };
             self.raise(view, Reason::CodeCountMismatch, Note::new(evidence));
         }
     }
 
     fn raise_not_whole(&mut self, view: &LineView<'_>, quantity: Decimal, units_per_pack: Option<u32>) {
-        let evidence = Evidence::Pack {
-            quantity,
-            units_per_pack,
-        };
+        let evidence = Evidence::Pack { quantity, units_per_pack };
         self.raise(view, Reason::QuantityNotWhole, Note::new(evidence));
     }
 
     /// Units of the pack that the line sells: the catalogue code's, else the first mapped code's.
     fn pack_units(&self, view: &LineView<'_>) -> Option<u32> {
-        let by_catalog = view
-            .catalog_code
-            .as_deref()
-            .and_then(|code| self.grounds.registry.units_of(code));
+        let by_catalog = view.catalog_code.as_deref().and_then(|code| self.grounds.registry.units_of(code));
         by_catalog.or_else(|| view.codes.iter().find_map(|c| c.drug.as_ref()?.units_per_pack))
     }
 }
@@ -101,19 +84,13 @@ impl Bench<'_> {
 pub(super) fn is_drawn(view: &LineView<'_>) -> bool {
     view.line.split
         || view.product.is_some_and(|p| p.carton_only)
-        || view
-            .codes
-            .iter()
-            .any(|c| c.drug.as_ref().is_some_and(|d| d.carton_only))
+        || view.codes.iter().any(|c| c.drug.as_ref().is_some_and(|d| d.carton_only))
 }
 
 /// Whether the packs behind the codes add up to the quantity, where each pack's units are known.
 fn counts_as_coded(view: &LineView<'_>, quantity: Decimal) -> bool {
-    let units: Option<Decimal> = view
-        .codes
-        .iter()
-        .map(|c| c.drug.as_ref()?.units_per_pack.map(Decimal::from))
-        .sum();
+    let units: Option<Decimal> =
+        view.codes.iter().map(|c| c.drug.as_ref()?.units_per_pack.map(Decimal::from)).sum();
     !view.codes.is_empty() && units == Some(quantity)
 }
 
@@ -125,8 +102,5 @@ fn is_countable(view: &LineView<'_>) -> bool {
         Scan::Placeholder { .. } | Scan::Refused { .. } => true,
     };
     !view.codes.is_empty()
-        && view
-            .codes
-            .iter()
-            .all(|c| stands_for_one_pack(c.scan, c.drug.as_ref().and_then(|d| d.pack_level)))
+        && view.codes.iter().all(|c| stands_for_one_pack(c.scan, c.drug.as_ref().and_then(|d| d.pack_level)))
 }

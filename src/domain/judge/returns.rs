@@ -38,10 +38,7 @@ pub fn judge_return(
     let (verdict, findings, claims) = bench.close();
     let kept = after_the_fact && !claims.is_empty();
     let recorded = usable && (kept || matches!(verdict, Verdict::Allow | Verdict::Remind));
-    let mut sold: Vec<_> = sold
-        .into_iter()
-        .filter(|(_, units)| recorded && !units.is_zero())
-        .collect();
+    let mut sold: Vec<_> = sold.into_iter().filter(|(_, units)| recorded && !units.is_zero()).collect();
     sold.sort();
     Judgement {
         verdict,
@@ -115,11 +112,7 @@ impl Bench<'_> {
         match standing {
             ReturnStanding::Same => return false,
             ReturnStanding::AlreadyReturned => {
-                self.raise(
-                    view,
-                    Reason::AlreadyReturned,
-                    Note::bare().code(code.text.clone()),
-                );
+                self.raise(view, Reason::AlreadyReturned, Note::bare().code(code.text.clone()));
                 return false;
             }
             ReturnStanding::Unpaired => {

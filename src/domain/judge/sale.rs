@@ -6,7 +6,7 @@ use super::quantity::is_drawn;
 use super::{Awaited, Grounds, Judgement, Reading};
 use crate::domain::document::{Document, Line};
 use crate::domain::party::InstitutionStatus;
-use crate::domain::verdict::{Evidence, Reason, Verdict};
+use crate::domain::verdict::{Enforcement, Evidence, Reason, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
@@ -37,17 +37,8 @@ pub struct SaleFacts<'a> {
 
 /// Judges a document. A sale that comes later than the lateness limit is judged as a report.
 pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
-    let SaleFacts {
-        grounds,
-        document,
-        reading,
-        mode,
-    } = facts;
-    let mode = if is_late(&grounds, &document.lines) {
-        Mode::Report
-    } else {
-        mode
-    };
+    let SaleFacts { grounds, document, reading, mode } = facts;
+    let mode = if is_late(&grounds, &document.lines) { Mode::Report } else { mode };
     let after_the_fact = mode == Mode::Report;
     let mut bench = Bench::new(grounds, document.institution, document.scene, after_the_fact);
     let usable = bench.judge_clock(&moments(&document.lines)) && bench.judge_institution();
@@ -74,12 +65,7 @@ pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
         after_the_fact,
     };
     if recorded {
-        Judgement {
-            claims,
-            sold: tally.sold(),
-            awaited: tally.awaited,
-            ..judgement
-        }
+        Judgement { claims, sold: tally.sold(), awaited: tally.awaited, ..judgement }
     } else {
         judgement
     }
@@ -94,11 +80,7 @@ struct Tally {
 
 impl Tally {
     fn sold(&self) -> Vec<(String, Decimal)> {
-        let mut sold: Vec<_> = self
-            .counted
-            .iter()
-            .map(|(code, units)| (code.clone(), *units))
-            .collect();
+        let mut sold: Vec<_> = self.counted.iter().map(|(code, units)| (code.clone(), *units)).collect();
         sold.retain(|(_, units)| !units.is_zero());
         sold.sort();
         sold
@@ -108,9 +90,7 @@ impl Tally {
 /// Whether one of the events happened longer ago than the lateness limit.
 pub(super) fn is_late(grounds: &Grounds<'_>, lines: &[Line]) -> bool {
     let limit = SignedDuration::from_mins(i64::from(grounds.policy.settings().lateness_minutes));
-    moments(lines)
-        .iter()
-        .any(|at| grounds.now.duration_since(*at) > limit)
+    moments(lines).iter().any(|at| grounds.now.duration_since(*at) > limit)
 }
 
 /// The event times that the caller gave.
@@ -126,18 +106,11 @@ impl Bench<'_> {
         let Some(latest) = moments.iter().copied().max().filter(|at| *at > now) else {
             return true;
         };
-        let evidence = Evidence::Clock {
-            occurred_at: latest,
-            received_at: now,
-        };
+        let evidence = Evidence::Clock { occurred_at: latest, received_at: now };
         let beyond = latest.duration_since(now) > skew;
-        let reason = if beyond {
-            Reason::EventTimeInFuture
-        } else {
-            Reason::EventTimeClamped
-        };
-        self.raise_for_document(reason, Note::new(evidence));
-        !beyond
+        let reason = if beyond { Reason::EventTimeInFuture } else { Reason::EventTimeClamped };
+        let ruled = self.raise_for_document(reason, Note::new(evidence));
+        !beyond || ruled != Enforcement::Block
     }
 
     /// Whether the institution may dispense. What already happened is recorded all the same.
@@ -147,8 +120,7 @@ impl Bench<'_> {
             Some(InstitutionStatus::Suspended) => Reason::InstitutionSuspended,
             None => Reason::InstitutionUnknown,
         };
-        self.raise_for_document(reason, Note::bare());
-        self.after_the_fact
+        self.raise_for_document(reason, Note::bare()) != Enforcement::Block || self.after_the_fact
     }
 
     fn judge_line(&mut self, view: &LineView<'_>, mode: Mode, seen: &mut Seen, tally: &mut Tally) {
@@ -159,9 +131,7 @@ impl Bench<'_> {
         }
         let fresh = self.judge_claims(view, mode, seen);
         let units = units_sold(view, &fresh);
-        tally
-            .awaited
-            .extend(self.judge_purchase(view, &tally.counted, units));
+        tally.awaited.extend(self.judge_purchase(view, &tally.counted, units));
         if let Some(catalog_code) = &view.catalog_code {
             *tally.counted.entry(catalog_code.clone()).or_default() += units;
         }

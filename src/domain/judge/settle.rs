@@ -76,16 +76,9 @@ fn hold_end(sale: &SaleEvent) -> Option<Timestamp> {
 
 /// A hold that was settled in time stands where it was taken, a lapsed one where it was settled.
 fn confirmed(hold: &SaleEvent, settled_at: Timestamp, now: Timestamp) -> SaleEvent {
-    let sold = SaleEvent {
-        status: SaleStatus::Sold,
-        ..hold.clone()
-    };
+    let sold = SaleEvent { status: SaleStatus::Sold, ..hold.clone() };
     match hold_end(hold) {
-        Some(end) if settled_at >= end => SaleEvent {
-            occurred_at: settled_at,
-            received_at: now,
-            ..sold
-        },
+        Some(end) if settled_at >= end => SaleEvent { occurred_at: settled_at, received_at: now, ..sold },
         Some(_) | None => sold,
     }
 }
@@ -119,11 +112,7 @@ pub fn judge_void<'a>(
         if next != *history {
             next.version = next.version.saturating_add(1);
             freed.push(key.to_string());
-            changes.push(ClaimChange {
-                key: key.clone(),
-                expected: Some(history.version),
-                history: next,
-            });
+            changes.push(ClaimChange { key: key.clone(), expected: Some(history.version), history: next });
         }
     }
     (changes, freed)

@@ -24,12 +24,7 @@ pub fn contradictions<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Vec<Cont
     let mut groups: HashMap<Key, Vec<&Rule>> = HashMap::new();
     let mut found = Vec::new();
     for second in rules {
-        let key = (
-            second.reason,
-            second.class,
-            second.rank(),
-            second.scope.division_prefix,
-        );
+        let key = (second.reason, second.class, second.rank(), second.scope.division_prefix);
         let group = groups.entry(key).or_default();
         if let Some(first) = group.iter().find(|first| contradict(first, second)) {
             found.push(Contradiction { first, second });

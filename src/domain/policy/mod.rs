@@ -44,13 +44,7 @@ impl Policy {
         select::sort_exemptions(&mut exemptions);
         let version = PolicyVersion::of(&rules, &exemptions, &settings);
         let index = RuleIndex::new(&rules);
-        Self {
-            version,
-            rules,
-            exemptions,
-            settings,
-            index,
-        }
+        Self { version, rules, exemptions, settings, index }
     }
 
     /// Names this content; equal content has an equal version, wherever it was read from.

@@ -6,7 +6,6 @@ use crate::domain::drug::DrugClass;
 use crate::domain::event::{Payment, Scene};
 use crate::domain::party::{Division, InstitutionKind, Ownership};
 use crate::domain::verdict::named;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The leading 0 to 6 digits of a division code; no digits = the whole country.
@@ -157,18 +156,11 @@ impl Scope {
             asks(self.scene, || Some(at.scene)),
             asks(self.payment, || Some(at.payment)),
             asks(self.drug_class, || at.drug.map(|drug| drug.drug_class)),
-            asks(self.dosage_form.as_deref(), || {
-                at.drug.map(|drug| drug.dosage_form)
-            }),
+            asks(self.dosage_form.as_deref(), || at.drug.map(|drug| drug.dosage_form)),
             asks(self.must_split, || at.drug.map(|drug| drug.must_split)),
             asks(self.split, || Some(at.split)),
         ];
-        ScopeField::ALL
-            .iter()
-            .copied()
-            .zip(answers)
-            .find(|(_, matches)| !matches)
-            .map(|(field, _)| field)
+        ScopeField::ALL.iter().copied().zip(answers).find(|(_, matches)| !matches).map(|(field, _)| field)
     }
 
     /// How many fields besides the division prefix are set.

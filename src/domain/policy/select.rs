@@ -43,14 +43,9 @@ impl Policy {
             let prefix = DivisionPrefix::of(at.institution.division, digits);
             let range = blocks.and_then(|blocks| blocks.find(prefix));
             let rules = range.and_then(|range| self.rules.get(range)).unwrap_or_default();
-            rule = rules
-                .iter()
-                .find(|rule| rule.first_mismatch(class, at, &self.settings).is_none());
+            rule = rules.iter().find(|rule| rule.first_mismatch(class, at, &self.settings).is_none());
         }
-        Ruling {
-            enforcement: rule.map_or(Enforcement::Off, |rule| rule.enforcement),
-            rule,
-        }
+        Ruling { enforcement: rule.map_or(Enforcement::Off, |rule| rule.enforcement), rule }
     }
 
     /// Every rule of a reason in order of precedence, with what kept it from applying, for people.
@@ -66,18 +61,12 @@ impl Policy {
             mismatch: rule.first_mismatch(class, at, &self.settings),
             wins: winner.is_some_and(|winner| std::ptr::eq(winner, rule)),
         };
-        self.rules
-            .iter()
-            .filter(|rule| rule.reason == reason)
-            .map(candidate)
-            .collect()
+        self.rules.iter().filter(|rule| rule.reason == reason).map(candidate).collect()
     }
 
     /// Why no code is due in a situation; the most specific exemption. `None` = a code is due.
     pub fn exemption(&self, at: &Situation<'_>) -> Option<&Exemption> {
-        self.exemptions
-            .iter()
-            .find(|exemption| exemption.first_mismatch(at, &self.settings).is_none())
+        self.exemptions.iter().find(|exemption| exemption.first_mismatch(at, &self.settings).is_none())
     }
 }
 
@@ -86,18 +75,8 @@ impl Policy {
 pub(super) fn sort_rules(rules: &mut [Rule]) {
     rules.sort_by_cached_key(|rule| {
         let prefix = rule.scope.division_prefix;
-        let tie = (
-            Reverse(rule.enforcement),
-            version::canonical_rule(rule),
-            rule.source.clone(),
-        );
-        (
-            rule.reason,
-            Reverse(prefix.digits()),
-            prefix,
-            Reverse(rule.rank()),
-            tie,
-        )
+        let tie = (Reverse(rule.enforcement), version::canonical_rule(rule), rule.source.clone());
+        (rule.reason, Reverse(prefix.digits()), prefix, Reverse(rule.rank()), tie)
     });
 }
 
@@ -135,10 +114,7 @@ pub(super) struct RuleIndex {
 impl RuleIndex {
     /// Expects the order of [`sort_rules`].
     pub(super) fn new(rules: &[Rule]) -> Self {
-        const EMPTY: Blocks = Blocks {
-            lengths: 0,
-            sorted: Vec::new(),
-        };
+        const EMPTY: Blocks = Blocks { lengths: 0, sorted: Vec::new() };
         let mut by_reason = [EMPTY; Reason::ALL.len()];
         let mut start = 0;
         for group in rules.chunk_by(same_block) {
@@ -164,10 +140,7 @@ impl RuleIndex {
 
 impl Blocks {
     fn find(&self, prefix: DivisionPrefix) -> Option<Range<usize>> {
-        let at = self
-            .sorted
-            .binary_search_by_key(&prefix, |block| block.prefix)
-            .ok()?;
+        let at = self.sorted.binary_search_by_key(&prefix, |block| block.prefix).ok()?;
         self.sorted.get(at).map(|block| block.rules.clone())
     }
 }

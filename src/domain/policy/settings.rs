@@ -55,8 +55,5 @@ impl Default for Settings {
 fn default_placeholder_patterns() -> Vec<String> {
     let repeated = (1..=9).map(|digit| format!("^{digit}{{20}}$"));
     let others = ["^80{19}$", "^12345678901234567890$", "(?i-u)^TEST"].map(String::from);
-    std::iter::once("^0+$".to_owned())
-        .chain(repeated)
-        .chain(others)
-        .collect()
+    std::iter::once("^0+$".to_owned()).chain(repeated).chain(others).collect()
 }

@@ -10,7 +10,6 @@ use crate::domain::party::{Division, Institution, InstitutionCode, InstitutionKi
 use crate::domain::verdict::named;
 use jiff::Span;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 named! {
     /// Whether an agreement was signed under the new regime.
@@ -83,11 +82,7 @@ impl InstitutionTraits {
     pub fn agreement(&self, settings: &Settings) -> Option<AgreementStatus> {
         let signed_on = self.agreement_signed_on?;
         let is_new = signed_on >= settings.new_agreement_from;
-        Some(if is_new {
-            AgreementStatus::New
-        } else {
-            AgreementStatus::Existing
-        })
+        Some(if is_new { AgreementStatus::New } else { AgreementStatus::Existing })
     }
 
     /// Whether the transition runs on `day`; `None` for an institution that is not in the registry.
@@ -124,11 +119,7 @@ pub struct DrugTraits<'a> {
 
 impl<'a> From<&'a Drug> for DrugTraits<'a> {
     fn from(drug: &'a Drug) -> Self {
-        Self {
-            drug_class: drug.drug_class,
-            dosage_form: &drug.dosage_form,
-            must_split: drug.must_split,
-        }
+        Self { drug_class: drug.drug_class, dosage_form: &drug.dosage_form, must_split: drug.must_split }
     }
 }
 

@@ -144,10 +144,7 @@ impl Canonical {
             must_split,
             split,
         } = scope;
-        self.option(
-            "division_prefix",
-            (division_prefix.digits() > 0).then_some(division_prefix),
-        );
+        self.option("division_prefix", (division_prefix.digits() > 0).then_some(division_prefix));
         self.option("kind", *kind);
         self.option("ownership", *ownership);
         self.option("agreement", *agreement);

@@ -113,9 +113,7 @@ impl Finding {
     ) -> Self {
         let mut shown = self.clone();
         if let Evidence::OtherSale(sale) = &mut shown.evidence
-            && !sale
-                .institution
-                .is_some_and(|code| caller.may_know(code, other(code).as_ref()))
+            && !sale.institution.is_some_and(|code| caller.may_know(code, other(code).as_ref()))
         {
             sale.institution = None;
         }
@@ -137,11 +135,7 @@ impl Caller {
 /// The strictest of the findings.
 pub fn strictest(findings: &[Finding]) -> Verdict {
     let of = |finding: &Finding| {
-        if finding.reason == Reason::InDoubt {
-            Verdict::Pending
-        } else {
-            finding.enforcement.into()
-        }
+        if finding.reason == Reason::InDoubt { Verdict::Pending } else { finding.enforcement.into() }
     };
     findings.iter().map(of).max().unwrap_or(Verdict::Allow)
 }

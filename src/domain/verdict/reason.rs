@@ -1,12 +1,10 @@
 //! The reasons a verdict can give, in order of precedence, and the words that go with them.
 
-use serde::{Deserialize, Serialize};
-
-/// Declares an enum together with its names on the wire, in files and in docs.
+/// Declares an enum together with its names: in files, in docs, and on disk.
 macro_rules! named {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name { $($(#[$vmeta])* $variant),+ }
 
         impl $name {
@@ -21,6 +19,20 @@ macro_rules! named {
             /// The value with that name, or `None`.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        // Stored by name: a value that is inserted later must not change the meaning of what is on disk.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = <String as serde::Deserialize>::deserialize(deserializer)?;
+                Self::from_name(&name).ok_or_else(|| serde::de::Error::unknown_variant(&name, &[$($text),+]))
             }
         }
 

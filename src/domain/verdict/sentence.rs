@@ -15,10 +15,7 @@ pub struct Sentence {
 
 impl Sentence {
     fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self {
-            zh: zh.into(),
-            en: en.into(),
-        }
+        Self { zh: zh.into(), en: en.into() }
     }
 
     /// The sentence of a finding. It names no institution: who may know that is decided elsewhere.
@@ -33,20 +30,16 @@ impl Sentence {
                 )
             }
             Evidence::Quantities { expected, found } => quantities(finding.reason, *expected, *found),
-            Evidence::Pack {
-                quantity,
-                units_per_pack,
-            } => pack(*quantity, *units_per_pack),
+            Evidence::Pack { quantity, units_per_pack } => pack(*quantity, *units_per_pack),
             Evidence::Drug { catalog_code, name } => Self::new(
                 format!("该追溯码属于另一药品{name}（{catalog_code}）。请核对所扫药盒与单据。"),
                 format!(
                     "This code belongs to another drug, {name} ({catalog_code}). Check the box against the line."
                 ),
             ),
-            Evidence::Exemption {
-                sentence_zh,
-                sentence_en,
-            } => Self::new(sentence_zh.clone(), sentence_en.clone()),
+            Evidence::Exemption { sentence_zh, sentence_en } => {
+                Self::new(sentence_zh.clone(), sentence_en.clone())
+            }
             Evidence::Feed { age_seconds, .. } => feed(*age_seconds),
             Evidence::Price { unit_price, listed } => Self::new(
                 format!("售价{unit_price}元高于挂网价{listed}元（每最小计价单位）。请改价后重新提交。"),
@@ -54,10 +47,7 @@ impl Sentence {
                     "The price {unit_price} is above the listed price {listed} (yuan per unit). Correct the price."
                 ),
             ),
-            Evidence::Clock {
-                occurred_at,
-                received_at,
-            } => clock(finding.reason, *occurred_at, *received_at),
+            Evidence::Clock { occurred_at, received_at } => clock(finding.reason, *occurred_at, *received_at),
             Evidence::HeldUntil(until) => {
                 let until = local_time(*until);
                 Self::new(
@@ -89,10 +79,7 @@ fn other_sale(finding: &Finding, sale: &OtherSale) -> Sentence {
         Some(Role::Later) | None => ("本次销售在后", "this sale came later"),
     };
     let (review_zh, review_en) = if sale.proposed {
-        (
-            "补报过迟，由医保人工认定。",
-            " Reported too late to settle by itself; a reviewer decides.",
-        )
+        ("补报过迟，由医保人工认定。", " Reported too late to settle by itself; a reviewer decides.")
     } else {
         ("", "")
     };
@@ -175,6 +162,7 @@ fn clock(reason: Reason, occurred_at: jiff::Timestamp, received_at: jiff::Timest
 }
 
 /// The sentence of a reason without particulars.
+// long: a table, one row a reason.
 fn plain(reason: Reason) -> Sentence {
     let (zh, en) = match reason {
         Reason::InstitutionUnknown => (
@@ -205,10 +193,9 @@ fn plain(reason: Reason) -> Sentence {
             "扫到的是其他网址。请扫药盒上的追溯码。",
             "This is some other web address. Scan the trace code on the box.",
         ),
-        Reason::CodeMalformed => (
-            "不是追溯码。请重新扫描药盒上的追溯码",
-            "Not a trace code. Scan the trace code on the box again",
-        ),
+        Reason::CodeMalformed => {
+            ("不是追溯码。请重新扫描药盒上的追溯码", "Not a trace code. Scan the trace code on the box again")
+        }
         Reason::CodeCorrupted => (
             "追溯码被表格软件损坏。请以文本格式重新导出或重新扫描",
             "Damaged by a spreadsheet. Export codes as text, or scan again",
@@ -225,10 +212,7 @@ fn plain(reason: Reason) -> Sentence {
             "应扫追溯码而未扫。请扫码；医院可先发药，补传前暂不支付。",
             "A trace code is due. Scan it; a hospital may go on, not payable until uploaded.",
         ),
-        Reason::NoCodeListed => (
-            "在无码库有效期内，可不扫码。",
-            "On the no-code list: no code is due.",
-        ),
+        Reason::NoCodeListed => ("在无码库有效期内，可不扫码。", "On the no-code list: no code is due."),
         Reason::NotSmallestPack => (
             "这是中包装或大包装的码。请扫最小销售包装的码。",
             "This is a carton or middle-pack code. Scan the small code.",
@@ -261,37 +245,29 @@ fn plain(reason: Reason) -> Sentence {
             "结果未定。请勿交付，稍后用同一请求号重试。",
             "Not decided. Hand nothing over; ask again with the same request id.",
         ),
-        Reason::Duplicate | Reason::SplitElsewhere => (
-            "该追溯码已有销售记录。请换一盒扫码。",
-            "This code is already sold. Take another box.",
-        ),
+        Reason::Duplicate | Reason::SplitElsewhere => {
+            ("该追溯码已有销售记录。请换一盒扫码。", "This code is already sold. Take another box.")
+        }
         Reason::QuantityNotWhole => (
             "数量不是整盒。请改数量或标明拆零。",
             "Not a whole number of packs. Correct it or mark the line as split.",
         ),
-        Reason::CodeCountMismatch => (
-            "码数与盒数不符。请逐盒扫码。",
-            "Codes and packs differ. Scan each pack once.",
-        ),
+        Reason::CodeCountMismatch => {
+            ("码数与盒数不符。请逐盒扫码。", "Codes and packs differ. Scan each pack once.")
+        }
         Reason::NoCodeExempt => ("按规定免扫码。", "Exempt: no code is due."),
-        Reason::DrugMismatch => (
-            "追溯码与药品不符。请核对。",
-            "The code belongs to another drug. Check the box.",
-        ),
-        Reason::PurchaseNotKnownYet => (
-            "采购数据未到，暂不支付。",
-            "Purchase data has not arrived; not payable yet.",
-        ),
-        Reason::Oversold => (
-            "销售多于采购。请核对。",
-            "Sold more than bought. Check the records.",
-        ),
+        Reason::DrugMismatch => {
+            ("追溯码与药品不符。请核对。", "The code belongs to another drug. Check the box.")
+        }
+        Reason::PurchaseNotKnownYet => {
+            ("采购数据未到，暂不支付。", "Purchase data has not arrived; not payable yet.")
+        }
+        Reason::Oversold => ("销售多于采购。请核对。", "Sold more than bought. Check the records."),
         Reason::PriceAboveListed => ("售价高于挂网价。请改价。", "The price is above the listed price."),
         Reason::SplitUnitsUnknown => ("每盒数量未知。", "Units per pack unknown."),
-        Reason::EventTimeInFuture => (
-            "单据时间在未来。请校准时钟。",
-            "The event time lies in the future. Set the clock.",
-        ),
+        Reason::EventTimeInFuture => {
+            ("单据时间在未来。请校准时钟。", "The event time lies in the future. Set the clock.")
+        }
         Reason::EventTimeClamped => ("单据时间已校正。", "The event time was set to now."),
     };
     Sentence::new(zh, en)

@@ -23,9 +23,6 @@ pub(super) fn decimal(field: &str, text: &str) -> Result<Option<Decimal>, Engine
         return Ok(None);
     }
     Decimal::from_str_exact(text.trim()).map(Some).map_err(|e| {
-        EngineError::invalid(
-            field,
-            format!("{text:?} is no exact decimal ({e}); write it like 12.50"),
-        )
+        EngineError::invalid(field, format!("{text:?} is no exact decimal ({e}); write it like 12.50"))
     })
 }

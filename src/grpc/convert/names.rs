@@ -65,11 +65,7 @@ mod tests {
     fn every_value_has_its_twin_on_the_wire() {
         for value in Reason::ALL {
             assert_ne!(reason(*value), pb::Reason::Unspecified, "{value}");
-            assert_eq!(
-                reason(*value) as usize,
-                *value as usize + 1,
-                "{value}: order of precedence"
-            );
+            assert_eq!(reason(*value) as usize, *value as usize + 1, "{value}: order of precedence");
         }
         for value in DuplicateClass::ALL {
             assert_ne!(class(*value), pb::DuplicateClass::Unspecified, "{value}");

@@ -25,13 +25,10 @@ fn choice<T: Copy>(
     all: &[T],
     name: fn(T) -> &'static str,
 ) -> Result<T, EngineError> {
-    all.iter()
-        .copied()
-        .find(|value| name(*value) == text)
-        .ok_or_else(|| {
-            let known: Vec<_> = all.iter().map(|value| name(*value)).collect();
-            EngineError::invalid(field, format!("{text:?} is not one of {}", known.join(", ")))
-        })
+    all.iter().copied().find(|value| name(*value) == text).ok_or_else(|| {
+        let known: Vec<_> = all.iter().map(|value| name(*value)).collect();
+        EngineError::invalid(field, format!("{text:?} is not one of {}", known.join(", ")))
+    })
 }
 
 fn missing<T>(row: Option<T>, field: &str) -> Result<T, EngineError> {
@@ -44,10 +41,7 @@ pub(crate) fn institution(wire: Option<pb::Institution>) -> Result<Institution, 
     let code = institution_code("institution_code", &wire.institution_code)?;
     let kind = choice("kind", &wire.kind, InstitutionKind::ALL, InstitutionKind::name)?;
     if kind != code.kind() {
-        return Err(EngineError::invalid(
-            "kind",
-            format!("{kind} does not agree with the code {code}"),
-        ));
+        return Err(EngineError::invalid("kind", format!("{kind} does not agree with the code {code}")));
     }
     let division = Division::parse(&wire.division);
     Ok(Institution {
@@ -59,12 +53,7 @@ pub(crate) fn institution(wire: Option<pb::Institution>) -> Result<Institution, 
         agreement_signed_on: date("agreement_signed_on", &wire.agreement_signed_on)?,
         transition_ends_on: date("transition_ends_on", &wire.transition_ends_on)?,
         chain_group: optional(wire.chain_group),
-        status: choice(
-            "status",
-            &wire.status,
-            InstitutionStatus::ALL,
-            InstitutionStatus::name,
-        )?,
+        status: choice("status", &wire.status, InstitutionStatus::ALL, InstitutionStatus::name)?,
         goes_live_on: date("goes_live_on", &wire.goes_live_on)?,
     })
 }
@@ -94,10 +83,7 @@ pub(crate) fn drug(wire: Option<pb::Drug>) -> Result<Drug, EngineError> {
     let wire = missing(wire, "drug")?;
     let digits = wire.code_prefix.bytes().all(|b| b.is_ascii_digit());
     if !digits || !matches!(wire.code_prefix.len(), 7 | 14) {
-        return Err(EngineError::invalid(
-            "code_prefix",
-            "write seven digits of an MSFX code, or a GTIN-14",
-        ));
+        return Err(EngineError::invalid("code_prefix", "write seven digits of an MSFX code, or a GTIN-14"));
     }
     if wire.catalog_code.is_empty() {
         return Err(EngineError::invalid("catalog_code", "is missing"));
@@ -169,9 +155,7 @@ pub(crate) fn own_scheme(wire: Option<pb::OwnScheme>) -> Result<OwnScheme, Engin
         issuer: wire.issuer,
         pattern: wire.pattern,
     };
-    scheme
-        .check()
-        .map_err(|e| EngineError::invalid("pattern", e.to_string()))?;
+    scheme.check().map_err(|e| EngineError::invalid("pattern", e.to_string()))?;
     Ok(scheme)
 }
 
@@ -195,23 +179,15 @@ pub(crate) fn feed(wire: pb::SubmitPurchaseFeedsRequest) -> Result<PurchaseFeed,
         }
         None => FeedScope::Institution(institution_code("scope", &wire.scope)?),
     };
-    let at = wire
-        .complete_up_to
-        .and_then(|at| Timestamp::new(at.seconds, at.nanos).ok());
+    let at = wire.complete_up_to.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok());
     let complete_up_to =
         at.ok_or_else(|| EngineError::invalid("complete_up_to", "is missing or no moment"))?;
-    Ok(PurchaseFeed {
-        scope,
-        complete_up_to,
-    })
+    Ok(PurchaseFeed { scope, complete_up_to })
 }
 
 fn check_prefix(field: &str, prefix: &str) -> Result<(), EngineError> {
     if prefix.len() <= 6 && prefix.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(());
     }
-    Err(EngineError::invalid(
-        field,
-        format!("{prefix:?} is no division prefix; write 0 to 6 digits"),
-    ))
+    Err(EngineError::invalid(field, format!("{prefix:?} is no division prefix; write 0 to 6 digits")))
 }

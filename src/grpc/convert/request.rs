@@ -33,8 +33,7 @@ fn moment(field: &str, wire: Option<prost_types::Timestamp>) -> Result<Option<Ti
     let at = Timestamp::new(wire.seconds, wire.nanos)
         .ok()
         .and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
-    at.map(Some)
-        .ok_or_else(|| EngineError::invalid(field, "is no moment between the years -9999 and 9999"))
+    at.map(Some).ok_or_else(|| EngineError::invalid(field, "is no moment between the years -9999 and 9999"))
 }
 
 /// A dispensing document.
@@ -45,11 +44,7 @@ pub(crate) fn document(wire: Option<pb::Document>) -> Result<Document, EngineErr
     let settlement_id = optional(wire.settlement_id.clone());
     let said = names::payment(wire.payment());
     // Without a word about payment, a settlement says that the fund pays.
-    let insured = if settlement_id.is_some() {
-        Payment::Insured
-    } else {
-        Payment::SelfPaid
-    };
+    let insured = if settlement_id.is_some() { Payment::Insured } else { Payment::SelfPaid };
     let occurred_at = moment("document.occurred_at", wire.occurred_at)?;
     Ok(Document {
         institution,
@@ -86,10 +81,7 @@ fn lines(
     payment: Payment,
     occurred_at: Option<Timestamp>,
 ) -> Result<Vec<Line>, EngineError> {
-    wire.into_iter()
-        .enumerate()
-        .map(|(at, l)| line(at, l, payment, occurred_at))
-        .collect()
+    wire.into_iter().enumerate().map(|(at, l)| line(at, l, payment, occurred_at)).collect()
 }
 
 fn line(

@@ -11,20 +11,14 @@ use jiff::Timestamp;
 
 /// A moment.
 pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: at.as_second(),
-        nanos: at.subsec_nanosecond(),
-    }
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }
 
 /// A decision as a caller may see it.
 pub(crate) fn decision(reply: &Reply, caller: &Caller, knowledge: &Knowledge) -> pb::Decision {
     let answer = &reply.answer;
     let registered = |code| knowledge.registry.institution(code).cloned();
-    let seen = answer
-        .findings
-        .iter()
-        .map(|f| finding(&f.visible_to(caller, registered)));
+    let seen = answer.findings.iter().map(|f| finding(&f.visible_to(caller, registered)));
     pb::Decision {
         outcome_id: answer.outcome_id.clone(),
         verdict: names::verdict(answer.verdict).into(),
@@ -57,11 +51,7 @@ fn finding(finding: &Finding) -> pb::Finding {
 }
 
 fn other_sale_of(evidence: &Evidence) -> Option<&OtherSale> {
-    if let Evidence::OtherSale(sale) = evidence {
-        Some(sale)
-    } else {
-        None
-    }
+    if let Evidence::OtherSale(sale) = evidence { Some(sale) } else { None }
 }
 
 fn other_sale(sale: &OtherSale) -> pb::OtherSale {
@@ -87,14 +77,8 @@ fn correction(correction: &Correction) -> pb::Correction {
 pub(crate) fn loaded(rows: Vec<Result<(), EngineError>>, statuses: Vec<LoadStatus>) -> Vec<pb::LoadResult> {
     let mut statuses = statuses.into_iter();
     let result = |row: Result<(), EngineError>| match row {
-        Ok(()) => pb::LoadResult {
-            status: load_status(statuses.next()).into(),
-            refusal: String::new(),
-        },
-        Err(error) => pb::LoadResult {
-            status: pb::LoadStatus::Refused.into(),
-            refusal: error.to_string(),
-        },
+        Ok(()) => pb::LoadResult { status: load_status(statuses.next()).into(), refusal: String::new() },
+        Err(error) => pb::LoadResult { status: pb::LoadStatus::Refused.into(), refusal: error.to_string() },
     };
     rows.into_iter().map(result).collect()
 }

@@ -34,11 +34,7 @@ impl Tables {
             batch.insert(&self.outcomes, outcome_key(key), encode(outcome)?);
         }
         for (key, document) in &event.documents {
-            batch.insert(
-                &self.documents,
-                document_key(key, PaperKey(*document)),
-                Vec::new(),
-            );
+            batch.insert(&self.documents, document_key(key, PaperKey(*document)), Vec::new());
         }
         Ok(())
     }

@@ -49,30 +49,20 @@ impl Directory {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => {
-                return Err(OpenError::Io {
-                    path: lock_path,
-                    source,
-                });
+                return Err(OpenError::Io { path: lock_path, source });
             }
         }
         let head = match fs::read_to_string(path.join(HEAD_FILE)) {
             Ok(text) => read_head(path, &text)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_head(path)?,
             Err(source) => {
-                return Err(OpenError::Io {
-                    path: path.join(HEAD_FILE),
-                    source,
-                });
+                return Err(OpenError::Io { path: path.join(HEAD_FILE), source });
             }
         };
-        let secret = u128::from_str_radix(&head.paper_secret, 16)
-            .map_err(|e| damaged(path, format!("{HEAD_FILE}: paper_secret: {e}")))?
-            .to_be_bytes();
-        Ok(Self {
-            path: path.to_owned(),
-            secret,
-            _lock: lock,
-        })
+        let secret = secret_of(&head).ok_or_else(|| {
+            damaged(path, format!("{HEAD_FILE}: paper_secret is not 32 hexadecimal digits"))
+        })?;
+        Ok(Self { path: path.to_owned(), secret, _lock: lock })
     }
 
     /// Hashes document and visit numbers.
@@ -82,10 +72,7 @@ impl Directory {
 }
 
 fn damaged(dir: &Path, what: String) -> OpenError {
-    OpenError::Damaged {
-        dir: dir.to_owned(),
-        what,
-    }
+    OpenError::Damaged { dir: dir.to_owned(), what }
 }
 
 fn read_head(dir: &Path, text: &str) -> Result<Head, OpenError> {
@@ -97,13 +84,17 @@ fn read_head(dir: &Path, text: &str) -> Result<Head, OpenError> {
     let version: Version = toml::from_str(text).map_err(|e| damaged(dir, format!("{HEAD_FILE}: {e}")))?;
     if version.format_version > FORMAT_VERSION {
         let (found, known) = (version.format_version, FORMAT_VERSION);
-        return Err(OpenError::Newer {
-            dir: dir.to_owned(),
-            found,
-            known,
-        });
+        return Err(OpenError::Newer { dir: dir.to_owned(), found, known });
     }
     toml::from_str(text).map_err(|e| damaged(dir, format!("{HEAD_FILE}: {e}")))
+}
+
+/// A secret that lost digits is no secret: with another one, no document would be found again.
+fn secret_of(head: &Head) -> Option<[u8; 16]> {
+    let text = &head.paper_secret;
+    let is_whole = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let number = u128::from_str_radix(text, 16).ok()?;
+    is_whole.then(|| number.to_be_bytes())
 }
 
 /// Writes the head of a new directory; refuses to put one over data that lost its own.
@@ -115,10 +106,7 @@ fn new_head(dir: &Path) -> Result<Head, OpenError> {
         let mut bytes = [0_u8; 16];
         File::open(path)
             .and_then(|mut f| f.read_exact(&mut bytes))
-            .map_err(|source| OpenError::Io {
-                path: path.into(),
-                source,
-            })?;
+            .map_err(|source| OpenError::Io { path: path.into(), source })?;
         Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
     };
     let head = Head {
@@ -127,10 +115,7 @@ fn new_head(dir: &Path) -> Result<Head, OpenError> {
         paper_secret: random("/dev/urandom")?,
     };
     let text = toml::to_string(&head).map_err(|e| damaged(dir, e.to_string()))?;
-    write_durably(dir, &text).map_err(|source| OpenError::Io {
-        path: dir.join(HEAD_FILE),
-        source,
-    })?;
+    write_durably(dir, &text).map_err(|source| OpenError::Io { path: dir.join(HEAD_FILE), source })?;
     Ok(head)
 }
 

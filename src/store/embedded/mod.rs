@@ -13,6 +13,7 @@
 
 mod apply;
 mod directory;
+mod fit;
 mod read;
 mod resolve;
 mod tables;
@@ -118,9 +119,7 @@ pub struct EmbeddedStore {
 
 impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmbeddedStore")
-            .field("state", &*self.state.borrow())
-            .finish_non_exhaustive()
+        f.debug_struct("EmbeddedStore").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -146,17 +145,8 @@ impl EmbeddedStore {
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))
-            .map_err(|source| OpenError::Io {
-                path: dir.to_owned(),
-                source,
-            })?;
-        Ok(Self {
-            tables,
-            jobs: Mutex::new(Some(jobs)),
-            writer: Mutex::new(Some(thread)),
-            state,
-            hasher,
-        })
+            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+        Ok(Self { tables, jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(thread)), state, hasher })
     }
 }
 
@@ -167,26 +157,17 @@ fn recover(
     tables: &Tables,
     files: Box<dyn LogFiles>,
 ) -> Result<EventLog, OpenError> {
-    let damaged = |what: String| OpenError::Damaged {
-        dir: dir.to_owned(),
-        what,
-    };
+    let damaged = |what: String| OpenError::Damaged { dir: dir.to_owned(), what };
     let from = tables.watermark().map_err(|e| damaged(e.to_string()))?;
-    let log_options = LogOptions {
-        segment_bytes_max: options.segment_bytes_max,
-    };
+    let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
     let (log, replay) = EventLog::open_with(&dir.join("log"), log_options, from, files)?;
     let mut groups = 0_u64;
     for group in replay {
         let group = group?;
-        let events: Result<Vec<_>, _> = group
-            .payloads()
-            .map(|(at, bytes)| LogEvent::decode(bytes).map(|event| (at, event)))
-            .collect();
+        let events: Result<Vec<_>, _> =
+            group.payloads().map(|(at, bytes)| LogEvent::decode(bytes).map(|event| (at, event))).collect();
         let events = events.map_err(|e| damaged(format!("log position {}: {e}", group.start)))?;
-        tables
-            .apply(&events, group.end)
-            .map_err(|e| damaged(e.to_string()))?;
+        tables.apply(&events, group.end).map_err(|e| damaged(e.to_string()))?;
         groups += 1;
     }
     if groups > 0 {

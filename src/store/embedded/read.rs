@@ -2,8 +2,8 @@
 
 use super::EmbeddedStore;
 use super::tables::{
-    PositionRow, REGISTRY_VERSION, awaited_prefix, decode, document_prefix, get, outcome_key, position_key,
-    unreadable,
+    KEY_BYTES_MAX, PositionRow, REGISTRY_VERSION, awaited_prefix, decode, document_prefix, get, outcome_key,
+    position_key, unreadable,
 };
 use super::writer::Job;
 use crate::domain::claim::{History, PaperKey};
@@ -29,20 +29,13 @@ impl EmbeddedStore {
         job: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Job + Send,
     ) -> Result<T, CommitError> {
         let closed = || CommitError::Refused(StoreError::Stopped("the store is closed".to_owned()));
-        let jobs = self
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or_else(closed)?;
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
         jobs.send(job(reply)).await.map_err(|_| closed())?;
         drop(jobs);
-        answer.await.unwrap_or_else(|_| {
-            Err(CommitError::Unknown(
-                "the writer stopped before it answered".to_owned(),
-            ))
-        })
+        answer
+            .await
+            .unwrap_or_else(|_| Err(CommitError::Unknown("the writer stopped before it answered".to_owned())))
     }
 }
 
@@ -51,11 +44,7 @@ impl ClaimLedger for EmbeddedStore {
         &'a self,
         keys: &'a [CodeKey],
     ) -> Answering<'a, Result<Vec<Option<History>>, StoreError>> {
-        Box::pin(async move {
-            keys.iter()
-                .map(|key| get(&self.tables.claims, key.as_bytes()))
-                .collect()
-        })
+        Box::pin(async move { keys.iter().map(|key| get(&self.tables.claims, key.as_bytes())).collect() })
     }
 
     fn outcome<'a>(&'a self, key: &'a RequestKey) -> Answering<'a, Result<Option<Outcome>, StoreError>> {
@@ -89,12 +78,8 @@ impl ClaimLedger for EmbeddedStore {
     ) -> Answering<'a, Result<Vec<(CodeKey, History)>, StoreError>> {
         Box::pin(async move {
             let start = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes().to_vec()));
-            let rows = self
-                .tables
-                .claims
-                .range::<Vec<u8>, _>((start, Bound::Unbounded))
-                .take(limit)
-                .map(|guard| {
+            let rows =
+                self.tables.claims.range::<Vec<u8>, _>((start, Bound::Unbounded)).take(limit).map(|guard| {
                     let (key, value) = guard.into_inner().map_err(unreadable)?;
                     let key = CodeKey::from_bytes(&key).ok_or_else(|| {
                         StoreError::Unreadable("a claim has a key that is no code".to_owned())
@@ -137,12 +122,12 @@ impl PurchaseBook for EmbeddedStore {
         limit: usize,
     ) -> Answering<'a, Result<Vec<AwaitedKey>, StoreError>> {
         Box::pin(async move {
-            let prefix = of
-                .map(|(pool, code)| awaited_prefix(pool, code))
-                .unwrap_or_default();
+            let prefix = of.map(|(pool, code)| awaited_prefix(pool, code)).unwrap_or_default();
+            if prefix.len() > KEY_BYTES_MAX {
+                return Ok(Vec::new());
+            }
             let rows = self.tables.awaited.prefix(prefix).take(limit);
-            rows.map(|guard| decode(&guard.value().map_err(unreadable)?))
-                .collect()
+            rows.map(|guard| decode(&guard.value().map_err(unreadable)?)).collect()
         })
     }
 }

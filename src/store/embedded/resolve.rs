@@ -1,6 +1,7 @@
 //! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
 //! them into log events.
 
+use super::fit::{check_change, check_records, check_rows};
 use super::tables::{
     PositionRow, REGISTRY_VERSION, Tables, decode, get, outcome_key, pool_prefix, unreadable,
 };
@@ -29,6 +30,7 @@ pub(super) struct Overlay {
 impl Overlay {
     /// Takes in a change, or refuses it as a conflict.
     pub fn resolve_change(&mut self, tables: &Tables, change: Change) -> Result<LogEvent, CommitError> {
+        check_change(&change)?;
         for claim in &change.claims {
             let stands = match self.claims.get(&claim.key) {
                 Some(version) => Some(*version),
@@ -57,11 +59,7 @@ impl Overlay {
         Ok(LogEvent {
             claims: change.claims.into_iter().map(|c| (c.key, c.history)).collect(),
             outcomes: change.outcomes.into_iter().map(|o| (o.key, o.outcome)).collect(),
-            documents: change
-                .document
-                .into_iter()
-                .map(|(key, document)| (key, document.0))
-                .collect(),
+            documents: change.document.into_iter().map(|(key, document)| (key, document.0)).collect(),
             adds: change.sold.into_iter().map(sold).collect(),
             awaited: change.awaited,
             settled: change.settled,
@@ -75,6 +73,7 @@ impl Overlay {
         tables: &Tables,
         records: Vec<(PurchaseRecord, Option<String>)>,
     ) -> Result<(LogEvent, Vec<LoadStatus>), CommitError> {
+        check_records(&records)?;
         let mut event = LogEvent::default();
         let mut answers = Vec::with_capacity(records.len());
         for (record, chain) in records {
@@ -101,6 +100,7 @@ impl Overlay {
         rows: Vec<RegistryRow>,
         at: Timestamp,
     ) -> Result<(LogEvent, Vec<LoadStatus>, u64), CommitError> {
+        check_rows(&rows)?;
         let mut event = LogEvent::default();
         let mut answers = Vec::with_capacity(rows.len());
         for row in rows {
@@ -114,10 +114,8 @@ impl Overlay {
             if status == LoadStatus::Unchanged {
                 continue;
             }
-            if let (RegistryRow::Institution(new), Some(RegistryRow::Institution(old))) = (&row, &known)
-                && new.chain_group != old.chain_group
-            {
-                regroup(tables, &mut event, old, new)?;
+            if let RegistryRow::Institution(new) = &row {
+                regroup(tables, &mut event, chain_of(known.as_ref()), new)?;
             }
             self.registry.insert(identity, row.clone());
             event.registry.push(row);
@@ -127,11 +125,7 @@ impl Overlay {
             None => get::<(u64, RegistryMoment)>(&tables.meta, REGISTRY_VERSION)?
                 .map_or(0, |(version, _)| version),
         };
-        let version = if event.registry.is_empty() {
-            stands
-        } else {
-            stands + 1
-        };
+        let version = if event.registry.is_empty() { stands } else { stands + 1 };
         if version != stands {
             event.registry_version = Some((version, RegistryMoment(at)));
             self.registry_version = Some(version);
@@ -155,33 +149,42 @@ fn add_record(
     chain: Option<String>,
 ) {
     let before = replaced.map_or(Decimal::ZERO, |r| r.quantity);
-    let delta = PositionDelta::Bought(
-        record.source,
-        record.quantity - before,
-        i32::from(replaced.is_none()),
-    );
+    let delta = PositionDelta::Bought(record.source, record.quantity - before, i32::from(replaced.is_none()));
     let code = record.catalog_code.clone();
-    event
-        .adds
-        .push((Pool::Institution(record.institution), code.clone(), delta.clone()));
+    event.adds.push((Pool::Institution(record.institution), code.clone(), delta.clone()));
     if let Some(group) = chain {
         event.adds.push((Pool::Chain(group), code, delta));
     }
 }
 
-/// Moves what an institution bought and sold from its old chain to its new one.
+/// The chain of an institution as it was known; purchases may come before the institution's row.
+fn chain_of(known: Option<&RegistryRow>) -> Option<&String> {
+    match known {
+        Some(RegistryRow::Institution(institution)) => institution.chain_group.as_ref(),
+        Some(
+            RegistryRow::Drug(_) | RegistryRow::NoCode(_) | RegistryRow::OwnScheme(_) | RegistryRow::Feed(_),
+        )
+        | None => None,
+    }
+}
+
+/// Moves what an institution bought and sold from its old chain to its new one, where they differ.
 fn regroup(
     tables: &Tables,
     event: &mut LogEvent,
-    old: &Institution,
+    old_chain: Option<&String>,
     new: &Institution,
 ) -> Result<(), StoreError> {
+    let new_chain = new.chain_group.as_ref();
+    if old_chain == new_chain {
+        return Ok(());
+    }
     let prefix = pool_prefix(&Pool::Institution(new.code));
     for guard in tables.positions.prefix(&prefix) {
         let (key, value) = guard.into_inner().map_err(unreadable)?;
         let code = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
         let PositionRow { position, .. } = decode(&value)?;
-        for (group, sign) in [(&old.chain_group, -1), (&new.chain_group, 1)] {
+        for (group, sign) in [(old_chain, -1), (new_chain, 1)] {
             let Some(group) = group else { continue };
             for delta in deltas_of(&position, sign) {
                 event.adds.push((Pool::Chain(group.clone()), code.clone(), delta));
@@ -193,9 +196,7 @@ fn regroup(
 
 fn deltas_of(position: &Position, sign: i32) -> Vec<PositionDelta> {
     let factor = Decimal::from(sign);
-    let [platform, filed, opening] = position
-        .records
-        .map(|n| i32::try_from(n).unwrap_or(i32::MAX) * sign);
+    let [platform, filed, opening] = position.records.map(|n| i32::try_from(n).unwrap_or(i32::MAX) * sign);
     vec![
         PositionDelta::Sold(position.sold * factor),
         PositionDelta::Bought(PurchaseSource::Platform, position.platform * factor, platform),

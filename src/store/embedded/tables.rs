@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Between the parts of a key; no part may hold it.
 const SEPARATOR: u8 = 0x1f;
+/// The longest key of a row that is taken, in bytes; fjall panics over 64 KiB, also where one is only looked up.
+pub(super) const KEY_BYTES_MAX: usize = 16 << 10;
 const WATERMARK: &[u8] = b"watermark";
 pub(super) const REGISTRY_VERSION: &[u8] = b"registry_version";
 
@@ -47,14 +49,8 @@ pub(super) struct PositionRow {
 
 impl Tables {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        let wrong = |e: fjall::Error| OpenError::Tables {
-            dir: dir.to_owned(),
-            what: e.to_string(),
-        };
-        let db = Database::builder(dir)
-            .cache_size(cache_bytes)
-            .open()
-            .map_err(wrong)?;
+        let wrong = |e: fjall::Error| OpenError::Tables { dir: dir.to_owned(), what: e.to_string() };
+        let db = Database::builder(dir).cache_size(cache_bytes).open().map_err(wrong)?;
         let table = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(wrong);
         Ok(Self {
             claims: table("claims")?,
@@ -80,8 +76,11 @@ impl Tables {
     }
 }
 
-/// Reads and decodes one row.
+/// Reads and decodes one row. Nothing stands under a key that is too long to be taken.
 pub(super) fn get<T: DeserializeOwned>(table: &Keyspace, key: &[u8]) -> Result<Option<T>, StoreError> {
+    if key.len() > KEY_BYTES_MAX {
+        return Ok(None);
+    }
     let bytes = table.get(key).map_err(unreadable)?;
     bytes.map(|bytes| decode(&bytes)).transpose()
 }

@@ -36,11 +36,7 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn options() -> EmbeddedOptions {
-    EmbeddedOptions {
-        disk_free_bytes_min: 1 << 20,
-        cache_bytes: 1 << 20,
-        ..EmbeddedOptions::default()
-    }
+    EmbeddedOptions { disk_free_bytes_min: 1 << 20, cache_bytes: 1 << 20, ..EmbeddedOptions::default() }
 }
 
 /// A store in `dir/data` whose log is written through `files`.
@@ -56,11 +52,7 @@ fn open_with(dir: &Path, files: &TestFiles, options: &EmbeddedOptions) -> Arc<Em
 /// Closes a store and gives its directory free.
 async fn close(store: Arc<EmbeddedStore>) {
     store.close().await;
-    assert_eq!(
-        Arc::strong_count(&store),
-        1,
-        "somebody still holds the closed store"
-    );
+    assert_eq!(Arc::strong_count(&store), 1, "somebody still holds the closed store");
 }
 
 async fn reopen(store: Arc<EmbeddedStore>, dir: &Path) -> Arc<EmbeddedStore> {
@@ -105,10 +97,7 @@ fn swap(n: u64, from: u32) -> ClaimChange {
 }
 
 fn request(id: &str) -> RequestKey {
-    RequestKey {
-        institution: institution(),
-        request_id: id.to_owned(),
-    }
+    RequestKey { institution: institution(), request_id: id.to_owned() }
 }
 
 /// A first claim of codes under a request id, which sells one unit of drug `D`.
@@ -144,10 +133,7 @@ fn purchase(order: &str, quantity: i64) -> (PurchaseRecord, Option<String>) {
 async fn versions(store: &EmbeddedStore, codes: &[u64]) -> Vec<u32> {
     let keys: Vec<_> = codes.iter().map(|n| code(*n)).collect();
     let found = store.histories(&keys).await.unwrap();
-    found
-        .into_iter()
-        .map(|history| history.map_or(0, |h| h.version))
-        .collect()
+    found.into_iter().map(|history| history.map_or(0, |h| h.version)).collect()
 }
 
 /// What the institution and the chain `chain` hold of drug `D`.
@@ -166,8 +152,7 @@ fn spawn_commit(store: &Arc<EmbeddedStore>, change: Change) -> JoinHandle<Result
 async fn queued(store: &EmbeddedStore, count: usize) {
     let waiting = || {
         let jobs = store.jobs.lock().unwrap();
-        jobs.as_ref()
-            .map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
+        jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
     };
     let enough = async {
         while waiting() < count {

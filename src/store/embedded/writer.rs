@@ -2,6 +2,7 @@
 
 use super::EmbeddedOptions;
 use super::directory::Directory;
+use super::fit::check_bytes;
 use super::resolve::Overlay;
 use super::tables::Tables;
 use crate::domain::purchase::PurchaseRecord;
@@ -11,26 +12,19 @@ use crate::store::{Change, CommitError, LoadStatus, LogEvent, StoreError, StoreS
 use fjall::PersistMode;
 use jiff::Timestamp;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A group takes no further change once it holds this many bytes.
 const GROUP_BYTES_MAX: u64 = FRAME_BYTES_MAX / 4;
-
-/// How often a full disk is looked at.
-const FULL_DISK_LOOK: Duration = Duration::from_millis(100);
+/// How often a full disk is looked at again while nobody asks for anything.
+const FULL_LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What waits for the writer.
 pub(super) enum Job {
     Commit(Change, oneshot::Sender<Result<(), CommitError>>),
-    Purchases(
-        Vec<(PurchaseRecord, Option<String>)>,
-        oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>,
-    ),
-    Rows(
-        Vec<RegistryRow>,
-        Timestamp,
-        oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>,
-    ),
+    Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
+    Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
 }
 
 /// An answer that is sent once its group is durable and applied, or has failed.
@@ -54,6 +48,17 @@ struct Group {
     answers: Vec<Answer>,
     /// Refused already, but told only after the group: whoever reads again must see what stood in the way.
     refused: Vec<(Answer, CommitError)>,
+    /// The overlay holds something of a refused change: nothing more may be checked against it.
+    spoiled: bool,
+}
+
+impl Drop for Writer {
+    /// A writer that ends in a panic takes no more changes: whoever watches must be told.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.say(StoreState::Stopped("a fault in the writer".to_owned()));
+        }
+    }
 }
 
 impl Writer {
@@ -64,13 +69,7 @@ impl Writer {
         options: EmbeddedOptions,
         state: watch::Sender<StoreState>,
     ) -> Self {
-        Self {
-            directory,
-            tables,
-            log,
-            options,
-            state,
-        }
+        Self { directory, tables, log, options, state }
     }
 
     /// Works until every sender is gone, then closes the tables.
@@ -90,20 +89,21 @@ impl Writer {
         }
     }
 
-    /// The next job. While the disk is full it looks for space by itself: nobody sends work to a gateway that
-    /// says it is not serving, so waiting for work alone would be waiting for ever.
+    /// Waits for the next job. A full disk is looked at meanwhile: a gateway that says "not ready" gets no
+    /// requests that could find out that there is space again.
     fn next(&mut self, waiting: &mut mpsc::Receiver<Job>) -> Option<Job> {
-        while matches!(&*self.state.borrow(), StoreState::Full(_)) {
+        loop {
+            let full = matches!(*self.state.borrow(), StoreState::Full(_));
+            if !full {
+                return waiting.blocking_recv();
+            }
             match waiting.try_recv() {
                 Ok(job) => return Some(job),
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-                Err(mpsc::error::TryRecvError::Empty) => {
-                    std::thread::park_timeout(FULL_DISK_LOOK);
-                    self.refusal();
-                }
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => std::thread::sleep(FULL_LOOK_AGAIN),
             }
+            self.refusal();
         }
-        waiting.blocking_recv()
     }
 
     /// The changes that wait, up to the limits of a group. Registry rows make a group of their own: they read
@@ -168,15 +168,9 @@ impl Writer {
             }
             Job::Purchases(records, reply) => match group.overlay.resolve_purchases(&self.tables, records) {
                 Ok((event, answers)) => {
-                    group.add(
-                        Ok(event),
-                        Box::new(|result| send(reply, result.map(|()| answers))),
-                    );
+                    group.add(Ok(event), Box::new(|result| send(reply, result.map(|()| answers))));
                 }
-                Err(e) => group.add(
-                    Err(e),
-                    Box::new(|result| send(reply, result.map(|()| Vec::new()))),
-                ),
+                Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| Vec::new())))),
             },
             Job::Rows(rows, at, reply) => match group.overlay.resolve_rows(&self.tables, rows, at) {
                 Ok((event, answers, version)) => {
@@ -185,21 +179,14 @@ impl Writer {
                         Box::new(move |result| send(reply, result.map(|()| (answers, version)))),
                     );
                 }
-                Err(e) => group.add(
-                    Err(e),
-                    Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0)))),
-                ),
+                Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0))))),
             },
         }
     }
 
     /// Makes the group durable, applies it, answers everybody.
     fn finish(&mut self, group: Group) {
-        let result = if group.events.is_empty() {
-            Ok(())
-        } else {
-            self.write(group.events, &group.payloads)
-        };
+        let result = if group.events.is_empty() { Ok(()) } else { self.write(group.events, &group.payloads) };
         for answer in group.answers {
             answer(result.clone());
         }
@@ -209,10 +196,7 @@ impl Writer {
     }
 
     fn write(&mut self, events: Vec<LogEvent>, payloads: &[Vec<u8>]) -> Result<(), CommitError> {
-        let receipt = self
-            .log
-            .append_group(payloads)
-            .map_err(|error| self.refused_by_log(&error))?;
+        let receipt = self.log.append_group(payloads).map_err(|error| self.refused_by_log(&error))?;
         let events: Vec<_> = receipt.positions.iter().copied().zip(events).collect();
         self.tables.apply(&events, receipt.end).map_err(|error| {
             // It is durable, but cannot be seen: whatever is decided from here on could be wrong.
@@ -238,12 +222,12 @@ impl Writer {
 
 impl Group {
     fn has_room(&self, options: &EmbeddedOptions) -> bool {
-        self.events.len() < options.group_changes_max && self.bytes < GROUP_BYTES_MAX
+        !self.spoiled && self.events.len() < options.group_changes_max && self.bytes < GROUP_BYTES_MAX
     }
 
     fn add(&mut self, resolved: Result<LogEvent, CommitError>, answer: Answer) {
         let encoded = resolved.and_then(|event| match event.encode() {
-            Ok(bytes) => Ok((event, bytes)),
+            Ok(bytes) => check_bytes(bytes.len()).map(|()| (event, bytes)).map_err(CommitError::from),
             Err(error) => Err(StoreError::Unreadable(error.to_string()).into()),
         });
         match encoded {
@@ -254,7 +238,10 @@ impl Group {
                 self.payloads.push(bytes);
                 self.answers.push(answer);
             }
-            Err(refusal) => self.refused.push((answer, refusal)),
+            Err(refusal) => {
+                self.spoiled |= refusal != CommitError::Conflict;
+                self.refused.push((answer, refusal));
+            }
         }
     }
 }

@@ -44,10 +44,7 @@ pub enum LogError {
 impl LogError {
     /// Sorts the error of a write that was rolled back.
     pub(super) fn from_write(source: io::Error) -> Self {
-        if matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ) {
+        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             Self::Full(source)
         } else {
             Self::Write(source)
@@ -128,19 +125,11 @@ pub enum OpenError {
 impl OpenError {
     /// Damage in `file` at `offset` bytes.
     pub(super) fn damaged(file: &Path, offset: u64, what: impl Into<String>) -> Self {
-        Self::Damaged {
-            file: file.to_owned(),
-            offset,
-            what: what.into(),
-        }
+        Self::Damaged { file: file.to_owned(), offset, what: what.into() }
     }
 
     /// Adds what was tried to an error of the operating system.
     pub(super) fn io(doing: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            doing,
-            file: file.to_owned(),
-            source,
-        }
+        move |source| Self::Io { doing, file: file.to_owned(), source }
     }
 }

@@ -43,9 +43,7 @@ impl LogFile for File {
 // Both open in append mode: after a rollback the next write lands on the new end without a seek.
 impl LogFiles for DiskFiles {
     fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(
-            OpenOptions::new().append(true).create_new(true).open(path)?,
-        ))
+        Ok(Box::new(OpenOptions::new().append(true).create_new(true).open(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
@@ -73,13 +71,8 @@ pub(super) fn make_dir(dir: &Path, files: &dyn LogFiles) -> Result<(), OpenError
     let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
     std::fs::create_dir_all(dir).map_err(OpenError::io("make the directory", dir))?;
     for made in missing {
-        let parent = made
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        files
-            .sync_dir(parent)
-            .map_err(OpenError::io("sync the directory", parent))?;
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        files.sync_dir(parent).map_err(OpenError::io("sync the directory", parent))?;
     }
     Ok(())
 }
@@ -96,11 +89,9 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io {
-            doing: "lock the lock file",
-            file: path,
-            source,
-        }),
+        Err(TryLockError::Error(source)) => {
+            Err(OpenError::Io { doing: "lock the lock file", file: path, source })
+        }
     }
 }
 

@@ -49,10 +49,7 @@ impl FrameHeader {
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
         let mut header = [0; FRAME_HEADER_BYTES];
-        header
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(place, byte)| *place = byte);
+        header.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
         header
     }
 
@@ -78,16 +75,10 @@ impl FrameHeader {
 
 /// Bytes of the frame that would hold these payloads; an error over [`FRAME_BYTES_MAX`].
 pub(super) fn frame_bytes(payloads: &[impl AsRef<[u8]>]) -> Result<u64, LogError> {
-    let body: u64 = payloads
-        .iter()
-        .map(|payload| 4 + payload.as_ref().len() as u64)
-        .sum();
+    let body: u64 = payloads.iter().map(|payload| 4 + payload.as_ref().len() as u64).sum();
     let bytes = FRAME_HEADER_BYTES as u64 + body;
     if bytes > FRAME_BYTES_MAX {
-        return Err(LogError::TooLarge {
-            bytes,
-            limit_bytes: FRAME_BYTES_MAX,
-        });
+        return Err(LogError::TooLarge { bytes, limit_bytes: FRAME_BYTES_MAX });
     }
     Ok(bytes)
 }
@@ -144,15 +135,10 @@ pub struct Group {
 impl Group {
     /// Takes a body whose CRC was checked; `None` if its payloads do not fill it exactly.
     pub(super) fn new(start: u64, header: &FrameHeader, body: Vec<u8>) -> Option<Self> {
-        let group = Self {
-            start,
-            end: start + header.frame_bytes(),
-            sequence: header.sequence,
-            body,
-        };
-        let (count, bytes) = group.payloads().fold((0, 0), |(count, bytes), (_, payload)| {
-            (count + 1, bytes + 4 + payload.len())
-        });
+        let group = Self { start, end: start + header.frame_bytes(), sequence: header.sequence, body };
+        let (count, bytes) = group
+            .payloads()
+            .fold((0, 0), |(count, bytes), (_, payload)| (count + 1, bytes + 4 + payload.len()));
         (count == u64::from(header.payload_count) && bytes == group.body.len()).then_some(group)
     }
 

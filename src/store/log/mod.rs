@@ -49,9 +49,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self {
-            segment_bytes_max: 256 << 20,
-        }
+        Self { segment_bytes_max: 256 << 20 }
     }
 }
 
@@ -149,11 +147,7 @@ impl EventLog {
     fn try_append(&mut self, payloads: &[impl AsRef<[u8]>]) -> Result<GroupReceipt, LogError> {
         let bytes = frame::frame_bytes(payloads)?;
         self.roll_for(bytes)?;
-        let durable_before = if self.segment_is_empty() {
-            self.segment_start
-        } else {
-            self.end
-        };
+        let durable_before = if self.segment_is_empty() { self.segment_start } else { self.end };
         frame::encode(&mut self.buffer, self.next_sequence, durable_before, payloads);
         self.write_buffer()?;
         self.file.sync_data().map_err(LogError::SyncFailed)?;
@@ -162,12 +156,7 @@ impl EventLog {
         let (start, sequence) = (self.end, self.next_sequence);
         self.end += bytes;
         self.next_sequence += 1;
-        Ok(GroupReceipt {
-            start,
-            end: self.end,
-            sequence,
-            positions: frame::positions(start, payloads),
-        })
+        Ok(GroupReceipt { start, end: self.end, sequence, positions: frame::positions(start, payloads) })
     }
 
     /// Begins a new segment where the current one holds groups and has no room for `bytes` more.

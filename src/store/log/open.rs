@@ -58,11 +58,7 @@ pub(super) fn recover(dir: &Path, from: u64, files: &dyn LogFiles) -> Result<(Ta
         Some(newest) => resume(dir, from, files, layout, &newest)?,
         None => (start(dir, from, files, &layout)?, 0),
     };
-    let report = OpenReport {
-        end: tail.end,
-        torn_bytes,
-        removed_segment,
-    };
+    let report = OpenReport { end: tail.end, torn_bytes, removed_segment };
     let reader = read_from(dir, from)?.until(tail.end);
     Ok((tail, Replay { reader, report }))
 }
@@ -72,12 +68,7 @@ fn start(dir: &Path, from: u64, files: &dyn LogFiles, layout: &Layout) -> Result
     check_end(dir, 0, from, 0)?;
     remove_unborn(dir, files, layout.unborn.as_deref())?;
     let file = segment::create(files, dir, 0, 1)?;
-    Ok(Tail {
-        file,
-        segment_start: 0,
-        end: segment::SEGMENT_HEADER_BYTES,
-        next_sequence: 1,
-    })
+    Ok(Tail { file, segment_start: 0, end: segment::SEGMENT_HEADER_BYTES, next_sequence: 1 })
 }
 
 fn resume(
@@ -87,9 +78,7 @@ fn resume(
     layout: Layout,
     newest: &Segment,
 ) -> Result<(Tail, u64), OpenError> {
-    let mut file = files
-        .open(&newest.path)
-        .map_err(OpenError::io("open", &newest.path))?;
+    let mut file = files.open(&newest.path).map_err(OpenError::io("open", &newest.path))?;
     settle(dir, files, file.as_mut(), &newest.path)?;
     let unborn = layout.unborn.clone();
     let mut reader = LogReader::new(dir, layout, from)?;
@@ -99,24 +88,14 @@ fn resume(
     remove_unborn(dir, files, unborn.as_deref())?;
     cut(file.as_mut(), newest, end, reader.torn_bytes())?;
     let next_sequence = reader.next_sequence().unwrap_or(newest.first_sequence);
-    Ok((
-        Tail {
-            file,
-            segment_start: newest.start,
-            end,
-            next_sequence,
-        },
-        reader.torn_bytes(),
-    ))
+    Ok((Tail { file, segment_start: newest.start, end, next_sequence }, reader.torn_bytes()))
 }
 
 /// What a killed program wrote but did not sync is made durable before it is believed; what an earlier failed
 /// sync lost is forgotten by the cache, so that the check reads the disk.
 fn settle(dir: &Path, files: &dyn LogFiles, file: &mut dyn LogFile, path: &Path) -> Result<(), OpenError> {
     file.sync_data().map_err(OpenError::io("sync", path))?;
-    files
-        .sync_dir(dir)
-        .map_err(OpenError::io("sync the directory", dir))?;
+    files.sync_dir(dir).map_err(OpenError::io("sync the directory", dir))?;
     forget_cached(path)
 }
 
@@ -151,9 +130,7 @@ fn remove_unborn(dir: &Path, files: &dyn LogFiles, path: Option<&Path>) -> Resul
     let Some(path) = path else { return Ok(()) };
     tracing::warn!(file = %path.display(), "removing a log segment that was never begun");
     files.remove(path).map_err(OpenError::io("remove", path))?;
-    files
-        .sync_dir(dir)
-        .map_err(OpenError::io("sync the directory", dir))
+    files.sync_dir(dir).map_err(OpenError::io("sync the directory", dir))
 }
 
 fn cut(file: &mut dyn LogFile, newest: &Segment, end: u64, torn_bytes: u64) -> Result<(), OpenError> {
@@ -164,7 +141,6 @@ fn cut(file: &mut dyn LogFile, newest: &Segment, end: u64, torn_bytes: u64) -> R
         file = %newest.path.display(), end, torn_bytes,
         "cutting off a group whose writing was interrupted; it was never acknowledged"
     );
-    file.set_len(end - newest.start)
-        .map_err(OpenError::io("cut", &newest.path))?;
+    file.set_len(end - newest.start).map_err(OpenError::io("cut", &newest.path))?;
     file.sync_data().map_err(OpenError::io("sync", &newest.path))
 }

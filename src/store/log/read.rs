@@ -37,10 +37,8 @@ impl LogReader {
     pub(super) fn new(dir: &Path, layout: Layout, from: u64) -> Result<Self, OpenError> {
         let mut waiting = VecDeque::from(layout.segments);
         if let Some(first) = waiting.front().filter(|first| first.start > from) {
-            let what = format!(
-                "the log begins at position {}, but it is asked for from {from} on",
-                first.start
-            );
+            let what =
+                format!("the log begins at position {}, but it is asked for from {from} on", first.start);
             return Err(OpenError::damaged(dir, 0, what));
         }
         while waiting.get(1).is_some_and(|next| next.start <= from) {
@@ -115,10 +113,7 @@ impl LogReader {
         if self.scan.is_none()
             && let Some(segment) = self.waiting.pop_front()
         {
-            if self
-                .next_sequence
-                .is_some_and(|due| due != segment.first_sequence)
-            {
+            if self.next_sequence.is_some_and(|due| due != segment.first_sequence) {
                 let what = "its first group has another sequence number than is due after the segment before";
                 return Err(OpenError::damaged(&segment.path, 0, what));
             }
@@ -144,11 +139,7 @@ impl LogReader {
         let Some(mut scan) = self.scan.take() else {
             return Ok(None);
         };
-        let later = if bad.may_be_torn {
-            scan.later_header()?
-        } else {
-            None
-        };
+        let later = if bad.may_be_torn { scan.later_header()? } else { None };
         let newest = self.waiting.is_empty() && self.open_tail && self.until.is_none();
         if newest && bad.may_be_torn && later.is_none() {
             self.torn_bytes = scan.bytes_left();
@@ -158,11 +149,7 @@ impl LogReader {
             Some(offset) => format!("; a later group begins at byte {offset}"),
             None => String::new(),
         };
-        Err(OpenError::damaged(
-            &scan.segment.path,
-            bad.offset,
-            format!("{}{proof}", bad.what),
-        ))
+        Err(OpenError::damaged(&scan.segment.path, bad.offset, format!("{}{proof}", bad.what)))
     }
 }
 

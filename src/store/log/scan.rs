@@ -42,12 +42,8 @@ impl SegmentScan {
     /// Stands before the first frame.
     pub fn open(segment: Segment) -> Result<Self, OpenError> {
         let mut file = File::open(&segment.path).map_err(OpenError::io("open", &segment.path))?;
-        let bytes = file
-            .metadata()
-            .map_err(OpenError::io("read the length of", &segment.path))?
-            .len();
-        file.seek(SeekFrom::Start(SEGMENT_HEADER_BYTES))
-            .map_err(OpenError::io("read", &segment.path))?;
+        let bytes = file.metadata().map_err(OpenError::io("read the length of", &segment.path))?.len();
+        file.seek(SeekFrom::Start(SEGMENT_HEADER_BYTES)).map_err(OpenError::io("read", &segment.path))?;
         Ok(Self {
             next_sequence: segment.first_sequence,
             file: BufReader::with_capacity(64 << 10, file),
@@ -110,11 +106,7 @@ impl SegmentScan {
     fn judge_header(&self, bytes: &[u8]) -> Result<FrameHeader, Bad> {
         let header = FrameHeader::decode(bytes).ok_or_else(|| self.torn("no sound frame begins here"))?;
         let at_start = self.offset == SEGMENT_HEADER_BYTES;
-        let durable_before = if at_start {
-            self.segment.start
-        } else {
-            self.position()
-        };
+        let durable_before = if at_start { self.segment.start } else { self.position() };
         if header.sequence != self.next_sequence {
             Err(self.wrong("the frame has another sequence number than is due here"))
         } else if header.durable_before != durable_before {
@@ -129,27 +121,18 @@ impl SegmentScan {
     }
 
     fn torn(&self, what: &'static str) -> Bad {
-        Bad {
-            offset: self.offset,
-            what,
-            may_be_torn: true,
-        }
+        Bad { offset: self.offset, what, may_be_torn: true }
     }
 
     fn wrong(&self, what: &'static str) -> Bad {
-        Bad {
-            offset: self.offset,
-            what,
-            may_be_torn: false,
-        }
+        Bad { offset: self.offset, what, may_be_torn: false }
     }
 
     /// Looks behind a bad place for a frame header that can only have been written after it: the offset of the
     /// first one in the file. A header is enough: it was written after all before it was acknowledged. Its
     /// position is not asked, so that bytes cut out of the file do not hide it.
     pub fn later_header(&mut self) -> Result<Option<u64>, OpenError> {
-        self.search(self.offset + 1)
-            .map_err(OpenError::io("read", &self.segment.path))
+        self.search(self.offset + 1).map_err(OpenError::io("read", &self.segment.path))
     }
 
     fn search(&mut self, mut offset: u64) -> io::Result<Option<u64>> {

@@ -46,21 +46,12 @@ impl Layout {
     /// Reads all names and headers; an error if they do not make one log without a gap.
     pub fn read(dir: &Path) -> Result<Self, OpenError> {
         let mut names = names(dir)?;
-        let newest_is_unborn = names
-            .last()
-            .map(|(_, path)| is_unborn(path))
-            .transpose()?
-            .unwrap_or(false);
+        let newest_is_unborn = names.last().map(|(_, path)| is_unborn(path)).transpose()?.unwrap_or(false);
         let unborn = if newest_is_unborn { names.pop() } else { None };
-        let segments = names
-            .iter()
-            .map(|(start, path)| Segment::read(*start, path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let segments =
+            names.iter().map(|(start, path)| Segment::read(*start, path)).collect::<Result<Vec<_>, _>>()?;
         check_gaps(dir, &segments, unborn.as_ref().map(|(start, _)| *start))?;
-        Ok(Self {
-            segments,
-            unborn: unborn.map(|(_, path)| path),
-        })
+        Ok(Self { segments, unborn: unborn.map(|(_, path)| path) })
     }
 }
 
@@ -68,10 +59,7 @@ impl Segment {
     /// Reads a header and the file's length.
     fn read(start: u64, path: &Path) -> Result<Self, OpenError> {
         let mut file = File::open(path).map_err(OpenError::io("open", path))?;
-        let bytes = file
-            .metadata()
-            .map_err(OpenError::io("read the length of", path))?
-            .len();
+        let bytes = file.metadata().map_err(OpenError::io("read the length of", path))?.len();
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];
         match file.read_exact(&mut header) {
             Ok(()) => {}
@@ -81,12 +69,7 @@ impl Segment {
             Err(error) => return Err(OpenError::io("read", path)(error)),
         }
         let first_sequence = decode_header(&header, start, path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            start,
-            bytes,
-            first_sequence,
-        })
+        Ok(Self { path: path.to_owned(), start, bytes, first_sequence })
     }
 
     /// The position after its last byte.
@@ -116,9 +99,7 @@ pub(super) fn create(
             Err(rollback) => LogError::RollbackFailed { write, rollback },
         });
     }
-    file.sync_data()
-        .and_then(|()| files.sync_dir(dir))
-        .map_err(LogError::SyncFailed)?;
+    file.sync_data().and_then(|()| files.sync_dir(dir)).map_err(LogError::SyncFailed)?;
     Ok(file)
 }
 
@@ -139,26 +120,16 @@ fn decode_header(header: &[u8], start: u64, path: &Path) -> Result<u64, OpenErro
     let found = take_u32(&mut rest).ok_or_else(changed)?;
     // Before the CRC: a newer format may keep it elsewhere.
     if found > FORMAT_VERSION {
-        return Err(OpenError::Newer {
-            file: path.to_owned(),
-            found,
-            known: FORMAT_VERSION,
-        });
+        return Err(OpenError::Newer { file: path.to_owned(), found, known: FORMAT_VERSION });
     }
     let stated = take_u64(&mut rest).ok_or_else(changed)?;
     let first_sequence = take_u64(&mut rest).ok_or_else(changed)?;
-    let covered = header
-        .split_last_chunk::<4>()
-        .map(|(covered, _)| crc32fast::hash(covered));
+    let covered = header.split_last_chunk::<4>().map(|(covered, _)| crc32fast::hash(covered));
     if take_u32(&mut rest) != covered || found != FORMAT_VERSION {
         return Err(changed());
     }
     if stated != start {
-        return Err(OpenError::damaged(
-            path,
-            0,
-            format!("it is the segment of position {stated}, renamed"),
-        ));
+        return Err(OpenError::damaged(path, 0, format!("it is the segment of position {stated}, renamed")));
     }
     Ok(first_sequence)
 }
@@ -171,10 +142,7 @@ fn names(dir: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
         if path.extension().is_none_or(|extension| extension != "log") {
             continue;
         }
-        let start = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .and_then(|stem| stem.parse().ok());
+        let start = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
         match start {
             Some(start) if self::path(dir, start) == path => names.push((start, path)),
             Some(_) | None => return Err(OpenError::damaged(&path, 0, "its name is not a segment's name")),
@@ -206,11 +174,7 @@ fn is_unborn(path: &Path) -> Result<bool, OpenError> {
 /// Each segment must begin where the one before it ends.
 fn check_gaps(dir: &Path, segments: &[Segment], unborn: Option<u64>) -> Result<(), OpenError> {
     if segments.is_empty() && unborn.is_some_and(|start| start > 0) {
-        return Err(OpenError::damaged(
-            dir,
-            0,
-            "the segments before the newest one are missing",
-        ));
+        return Err(OpenError::damaged(dir, 0, "the segments before the newest one are missing"));
     }
     let starts = segments.iter().map(|segment| segment.start).chain(unborn).skip(1);
     for (segment, next) in segments.iter().zip(starts) {

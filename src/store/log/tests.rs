@@ -1,12 +1,6 @@
 //! Tests of the event log: what is written comes back, and what opening refuses.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod damage;
 mod faults;
@@ -20,18 +14,12 @@ use std::path::{Path, PathBuf};
 type Payloads = Vec<Vec<u8>>;
 
 /// Small segments: a few groups each.
-const SMALL: LogOptions = LogOptions {
-    segment_bytes_max: 256,
-};
+const SMALL: LogOptions = LogOptions { segment_bytes_max: 256 };
 
 fn open(dir: &Path, from: u64) -> Result<(EventLog, Vec<Payloads>, OpenReport), OpenError> {
     let (log, replay) = EventLog::open(dir, SMALL, from)?;
     let report = replay.report();
-    Ok((
-        log,
-        replay.map(|group| payloads(&group.unwrap())).collect(),
-        report,
-    ))
+    Ok((log, replay.map(|group| payloads(&group.unwrap())).collect(), report))
 }
 
 fn payloads(group: &super::Group) -> Payloads {
@@ -40,9 +28,7 @@ fn payloads(group: &super::Group) -> Payloads {
 
 /// Group `n` has `n % 4` payloads; some are empty.
 fn group(n: usize) -> Payloads {
-    (0..n % 4)
-        .map(|i| format!("group {n} payload {i}").into_bytes().repeat(i))
-        .collect()
+    (0..n % 4).map(|i| format!("group {n} payload {i}").into_bytes().repeat(i)).collect()
 }
 
 /// A log of `count` groups in a new directory, closed again.
@@ -59,9 +45,7 @@ fn groups(count: usize) -> Vec<Payloads> {
 
 fn segments(dir: &Path) -> Vec<PathBuf> {
     let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut found: Vec<_> = all
-        .filter(|path| path.extension().is_some_and(|e| e == "log"))
-        .collect();
+    let mut found: Vec<_> = all.filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
     found.sort();
     found
 }
@@ -69,16 +53,10 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 /// Opens and expects a refusal that leaves every file as it was.
 #[track_caller]
 fn check_refused(dir: &Path, from: u64, says: &str) {
-    let content = |dir| {
-        segments(dir)
-            .into_iter()
-            .map(|path| (fs::read(&path).unwrap(), path))
-            .collect::<Vec<_>>()
-    };
+    let content =
+        |dir| segments(dir).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
     let before = content(dir);
-    let error = open(dir, from)
-        .map(|(.., report)| report)
-        .expect_err("the log must be refused");
+    let error = open(dir, from).map(|(.., report)| report).expect_err("the log must be refused");
     assert!(error.to_string().contains(says), "{error} does not say {says:?}");
     assert_eq!(content(dir), before, "a refused log was changed");
 }
@@ -86,21 +64,11 @@ fn check_refused(dir: &Path, from: u64, says: &str) {
 #[test]
 fn groups_come_back_over_segments_and_reopening() {
     let (dir, receipts) = written(20);
-    assert!(
-        segments(dir.path()).len() > 3,
-        "the groups must spread over segments"
-    );
+    assert!(segments(dir.path()).len() > 3, "the groups must spread over segments");
     let (mut log, replayed, report) = open(dir.path(), 0).unwrap();
     assert_eq!(replayed, groups(20));
     let end = receipts.last().unwrap().end;
-    assert_eq!(
-        report,
-        OpenReport {
-            end,
-            torn_bytes: 0,
-            removed_segment: false
-        }
-    );
+    assert_eq!(report, OpenReport { end, torn_bytes: 0, removed_segment: false });
     assert_eq!(log.durable_end(), end);
     let next = log.append_group(&group(20)).unwrap();
     assert_eq!((next.sequence, log.durable_end()), (21, next.end));
@@ -136,21 +104,12 @@ fn positions_of_receipts_are_those_of_reading() {
     for (receipt, group) in receipts.iter().zip(&read) {
         let positions: Vec<_> = group.payloads().map(|(position, _)| position).collect();
         assert_eq!(receipt.positions, positions);
-        assert_eq!(
-            (receipt.start, receipt.end, receipt.sequence),
-            (group.start, group.end, group.sequence)
-        );
+        assert_eq!((receipt.start, receipt.end, receipt.sequence), (group.start, group.end, group.sequence));
     }
-    let mut all: Vec<_> = receipts
-        .iter()
-        .flat_map(|receipt| receipt.positions.clone())
-        .collect();
+    let mut all: Vec<_> = receipts.iter().flat_map(|receipt| receipt.positions.clone()).collect();
     let count = all.len();
     all.dedup();
-    assert!(
-        all.is_sorted() && all.len() == count,
-        "positions must rise: {all:?}"
-    );
+    assert!(all.is_sorted() && all.len() == count, "positions must rise: {all:?}");
 }
 
 #[test]
@@ -158,21 +117,9 @@ fn reading_begins_with_the_group_that_holds_a_position() {
     let (dir, receipts) = written(20);
     let (log, ..) = open(dir.path(), 0).unwrap();
     for (n, receipt) in receipts.iter().enumerate() {
-        for position in receipt
-            .positions
-            .iter()
-            .copied()
-            .chain([receipt.start, receipt.end - 1])
-        {
-            let first = read_from(dir.path(), position)
-                .unwrap()
-                .until(log.durable_end())
-                .next();
-            assert_eq!(
-                first.unwrap().unwrap().sequence,
-                n as u64 + 1,
-                "position {position}"
-            );
+        for position in receipt.positions.iter().copied().chain([receipt.start, receipt.end - 1]) {
+            let first = read_from(dir.path(), position).unwrap().until(log.durable_end()).next();
+            assert_eq!(first.unwrap().unwrap().sequence, n as u64 + 1, "position {position}");
         }
     }
     let until = receipts[7].end;
@@ -186,10 +133,7 @@ fn a_group_of_any_lawful_size_fits() {
     let (mut log, ..) = open(dir.path(), 0).unwrap();
     let most = usize::try_from(FRAME_BYTES_MAX).unwrap() - 36 - 4;
     let over = log.append_group(&[vec![7; most + 1]]).unwrap_err();
-    assert!(
-        matches!(over, LogError::TooLarge { bytes, limit_bytes } if bytes == limit_bytes + 1),
-        "{over}"
-    );
+    assert!(matches!(over, LogError::TooLarge { bytes, limit_bytes } if bytes == limit_bytes + 1), "{over}");
     log.append_group(&[vec![7; most]]).unwrap();
     log.append_group(&[b"after"]).unwrap();
     drop(log);
@@ -209,10 +153,7 @@ fn missing_directories_are_made() {
 fn a_second_open_is_refused_while_the_first_lives() {
     let (dir, _) = written(2);
     let first = open(dir.path(), 0).unwrap();
-    assert!(matches!(
-        open(dir.path(), 0).map(|(.., r)| r),
-        Err(OpenError::Locked { .. })
-    ));
+    assert!(matches!(open(dir.path(), 0).map(|(.., r)| r), Err(OpenError::Locked { .. })));
     drop(first);
     assert_eq!(open(dir.path(), 0).unwrap().1, groups(2));
 }
@@ -220,11 +161,7 @@ fn a_second_open_is_refused_while_the_first_lives() {
 #[test]
 fn a_log_behind_its_stores_is_refused() {
     let (dir, receipts) = written(20);
-    check_refused(
-        dir.path(),
-        receipts[19].end + 1,
-        "acknowledged events are missing",
-    );
+    check_refused(dir.path(), receipts[19].end + 1, "acknowledged events are missing");
     check_refused(dir.path(), receipts[18].end + 1, "do not belong together");
     let empty = tempfile::tempdir().unwrap();
     check_refused(empty.path(), 1, "acknowledged events are missing");
@@ -239,14 +176,8 @@ fn missing_and_foreign_segments_are_refused() {
     };
     row(|s| fs::remove_file(&s[1]).unwrap(), "is missing");
     row(|s| fs::remove_file(&s[0]).unwrap(), "the log begins at position");
-    row(
-        |s| fs::rename(&s[1], s[1].with_file_name("00000000000000000033.log")).unwrap(),
-        "renamed",
-    );
-    row(
-        |s| fs::rename(&s[1], s[1].with_file_name("33.log")).unwrap(),
-        "not a segment's name",
-    );
+    row(|s| fs::rename(&s[1], s[1].with_file_name("00000000000000000033.log")).unwrap(), "renamed");
+    row(|s| fs::rename(&s[1], s[1].with_file_name("33.log")).unwrap(), "not a segment's name");
     row(|s| change_byte(&s[0], 3), "header was changed");
     row(|s| change_byte(&s[1], 20), "header was changed");
     row(|s| fs::write(&s[0], b"").unwrap(), "header is incomplete");
@@ -264,10 +195,7 @@ fn segments_archived_before_the_watermark_are_not_missed() {
     let (dir, receipts) = written(20);
     fs::remove_file(&segments(dir.path())[0]).unwrap();
     assert_eq!(open(dir.path(), receipts[15].end).unwrap().1, groups(20)[16..]);
-    assert!(
-        read_from(dir.path(), 0).is_err(),
-        "reading what is gone must not look like an empty log"
-    );
+    assert!(read_from(dir.path(), 0).is_err(), "reading what is gone must not look like an empty log");
 }
 
 #[test]
@@ -275,17 +203,7 @@ fn a_newer_format_is_refused() {
     let (dir, _) = written(20);
     change_byte(&segments(dir.path())[2], 9); // the version's second byte
     let error = open(dir.path(), 0).map(|(.., report)| report).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            OpenError::Newer {
-                found: 0xFF01,
-                known: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, OpenError::Newer { found: 0xFF01, known: 1, .. }), "{error}");
     assert!(error.to_string().contains("run the newer program"), "{error}");
 }
 
@@ -294,18 +212,10 @@ fn a_refusal_says_where_and_what_to_do() {
     let (dir, receipts) = written(3);
     let path = &segments(dir.path())[0];
     change_byte(path, usize::try_from(receipts[1].start).unwrap());
-    let text = open(dir.path(), 0)
-        .map(|(.., report)| report)
-        .unwrap_err()
-        .to_string();
-    for part in [
-        path.to_str().unwrap(),
-        "byte 68",
-        "later group",
-        "backup",
-        "move it aside",
-        "Nothing was changed",
-    ] {
+    let text = open(dir.path(), 0).map(|(.., report)| report).unwrap_err().to_string();
+    for part in
+        [path.to_str().unwrap(), "byte 68", "later group", "backup", "move it aside", "Nothing was changed"]
+    {
         assert!(text.contains(part), "{text} does not say {part:?}");
     }
 }

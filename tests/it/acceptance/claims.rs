@@ -15,18 +15,11 @@ use tracegate::domain::judge::ClaimChange;
 use tracegate::store::{Change, CommitError, OutcomeChange, Store, StoreState};
 
 pub async fn history(store: &dyn Store, key: &CodeKey) -> Option<History> {
-    store
-        .histories(std::slice::from_ref(key))
-        .await
-        .unwrap()
-        .remove(0)
+    store.histories(std::slice::from_ref(key)).await.unwrap().remove(0)
 }
 
 pub fn claims(claims: Vec<ClaimChange>) -> Change {
-    Change {
-        claims,
-        ..Change::default()
-    }
+    Change { claims, ..Change::default() }
 }
 
 pub async fn nothing_is_recorded_at_first(under_test: Arc<dyn StoreUnderTest>) {
@@ -35,12 +28,7 @@ pub async fn nothing_is_recorded_at_first(under_test: Arc<dyn StoreUnderTest>) {
     let empty = everything(store.as_ref()).await;
     assert!(empty.claims.is_empty() && empty.outcomes.is_empty() && empty.requests.is_empty());
     assert!(empty.awaited.is_empty());
-    assert!(
-        empty
-            .positions
-            .iter()
-            .all(|(_, position)| !position.has_purchases())
-    );
+    assert!(empty.positions.iter().all(|(_, position)| !position.has_purchases()));
     assert_eq!((empty.registry.version, empty.registry.counts), (0, [0; 4]));
     assert_eq!(store.histories(&[]).await.unwrap(), []);
     assert_eq!(store.histories(&[code(1), code(2)]).await.unwrap(), [None, None]);
@@ -61,16 +49,10 @@ pub async fn a_version_is_swapped_only_for_the_one_that_was_read(under_test: Arc
     let store = under_test.open().await;
     let key = code(1);
     let unknown = next_claim(&key, &History::default(), sale(0, 0));
-    assert_eq!(
-        store.commit(claims(vec![unknown])).await,
-        Err(CommitError::Conflict)
-    );
+    assert_eq!(store.commit(claims(vec![unknown])).await, Err(CommitError::Conflict));
     assert_eq!(history(store.as_ref(), &key).await, None);
 
-    store
-        .commit(claim(std::slice::from_ref(&key), 0, "r0"))
-        .await
-        .unwrap();
+    store.commit(claim(std::slice::from_ref(&key), 0, "r0")).await.unwrap();
     let first = history(store.as_ref(), &key).await.unwrap();
     let swap = claims(vec![next_claim(&key, &first, returned(0, 60))]);
     store.commit(swap.clone()).await.unwrap();
@@ -87,10 +69,7 @@ pub async fn a_version_is_swapped_only_for_the_one_that_was_read(under_test: Arc
 pub async fn an_outcome_is_put_once_and_then_swapped(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
     let key = request(0, "r0");
-    let put = |note: &str| Change {
-        outcomes: vec![first_outcome(key.clone(), note)],
-        ..Change::default()
-    };
+    let put = |note: &str| Change { outcomes: vec![first_outcome(key.clone(), note)], ..Change::default() };
     store.commit(put("first")).await.unwrap();
     assert_eq!(store.commit(put("second")).await, Err(CommitError::Conflict));
     assert_eq!(store.outcome(&key).await.unwrap(), Some(outcome("first")));
@@ -125,10 +104,8 @@ fn wide(store: &dyn Store) -> Change {
 
 pub async fn a_change_is_made_whole_or_not_at_all(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
-    let standing = Change {
-        awaited: vec![awaited(own_pool(0), 2, 0, "r9", 1)],
-        ..claim(&[code(9)], 1, "r9")
-    };
+    let standing =
+        Change { awaited: vec![awaited(own_pool(0), 2, 0, "r9", 1)], ..claim(&[code(9)], 1, "r9") };
     store.commit(standing).await.unwrap();
     let before = everything(store.as_ref()).await;
 
@@ -153,10 +130,7 @@ pub async fn a_change_is_made_whole_or_not_at_all(under_test: Arc<dyn StoreUnder
 pub async fn histories_come_in_the_order_asked(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
     let gs1 = scanned("(01)06901234567892(21)S1");
-    store
-        .commit(claim(&[code(3), gs1.clone()], 2, "r0"))
-        .await
-        .unwrap();
+    store.commit(claim(&[code(3), gs1.clone()], 2, "r0")).await.unwrap();
     let asked = [gs1.clone(), code(1), code(3), gs1.clone(), code(2)];
     let found = store.histories(&asked).await.unwrap();
     let claimed = |key| Some(first_claim(&key, 2).history);
@@ -166,25 +140,14 @@ pub async fn histories_come_in_the_order_asked(under_test: Arc<dyn StoreUnderTes
 
 pub async fn requests_are_found_by_their_document(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
-    let rows = [
-        (0, "r1", "d1"),
-        (0, "r2", "d1"),
-        (0, "r10", "d1"),
-        (0, "r3", "d2"),
-        (1, "r1", "d1"),
-    ];
+    let rows = [(0, "r1", "d1"), (0, "r2", "d1"), (0, "r10", "d1"), (0, "r3", "d2"), (1, "r1", "d1")];
     for (by, id, number) in rows {
         let document = Some((request(by, id), store.paper_key(number)));
-        let change = Change {
-            document,
-            ..claim(&[], by, id)
-        };
+        let change = Change { document, ..claim(&[], by, id) };
         store.commit(change).await.unwrap();
     }
     let find = async |by, number: &str, limit| {
-        let found = store
-            .requests_of(institution(by), store.paper_key(number), limit)
-            .await;
+        let found = store.requests_of(institution(by), store.paper_key(number), limit).await;
         let mut ids = found.unwrap();
         ids.sort();
         ids
@@ -208,10 +171,7 @@ pub async fn paper_keys_tell_numbers_apart(under_test: Arc<dyn StoreUnderTest>) 
     let store = under_test.open().await;
     let numbers = (0..10_000).map(|n| n.to_string());
     let odd = ["", " ", "0 ", "００", "A1", "a1"].map(str::to_owned);
-    let keys: HashSet<_> = numbers
-        .chain(odd)
-        .map(|number| store.paper_key(&number))
-        .collect();
+    let keys: HashSet<_> = numbers.chain(odd).map(|number| store.paper_key(&number)).collect();
     assert_eq!(keys.len(), 10_006);
     assert_eq!(store.paper_key("A1"), store.paper_key("A1"));
 }

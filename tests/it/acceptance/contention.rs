@@ -41,10 +41,7 @@ async fn race(store: &Arc<dyn Store>, keys_of: fn(u32) -> Vec<CodeKey>) -> Vec<u
                 Ok(()) => Some(caller),
                 Err(CommitError::Conflict) => {
                     let seen = store.histories(&keys).await.unwrap();
-                    assert!(
-                        seen.iter().any(Option::is_some),
-                        "a conflict with nothing to be seen"
-                    );
+                    assert!(seen.iter().any(Option::is_some), "a conflict with nothing to be seen");
                     None
                 }
                 Err(error) => panic!("{error}"),
@@ -80,10 +77,7 @@ fn ring(caller: u32) -> Vec<CodeKey> {
 pub async fn overlapping_claims_never_leave_a_half(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
     let winners = race(&store, ring).await;
-    assert!(
-        winners.len() >= CALLERS as usize / 3,
-        "fewer winners than room for them: {winners:?}"
-    );
+    assert!(winners.len() >= CALLERS as usize / 3, "fewer winners than room for them: {winners:?}");
     let recorded = store.scan(None, usize::MAX).await.unwrap();
     assert_eq!(recorded.len(), 2 * winners.len(), "a loser left something");
     for winner in winners {
@@ -96,10 +90,7 @@ pub async fn overlapping_claims_never_leave_a_half(under_test: Arc<dyn StoreUnde
 pub async fn no_update_is_lost_under_contention(under_test: Arc<dyn StoreUnderTest>) {
     let (callers, each) = (8, 6);
     let store = under_test.open().await;
-    store
-        .commit(claims(vec![first_claim(&code(1), 0)]))
-        .await
-        .unwrap();
+    store.commit(claims(vec![first_claim(&code(1), 0)])).await.unwrap();
     let mut racing = JoinSet::new();
     for caller in 0..callers {
         let store = Arc::clone(&store);

@@ -14,12 +14,7 @@ pub async fn everything_is_there_after_opening_again(under_test: Arc<dyn StoreUn
     let before = everything(store.as_ref()).await;
     assert!(!before.claims.is_empty() && !before.outcomes.is_empty() && !before.requests.is_empty());
     assert!(!before.awaited.is_empty() && before.registry.counts.iter().all(|count| *count > 0));
-    assert!(
-        before
-            .positions
-            .iter()
-            .any(|(_, position)| position.has_purchases())
-    );
+    assert!(before.positions.iter().any(|(_, position)| position.has_purchases()));
     // Twice: what opening itself does must change nothing either.
     for _ in 0..2 {
         store = reopen(under_test.as_ref(), store).await;
@@ -28,11 +23,7 @@ pub async fn everything_is_there_after_opening_again(under_test: Arc<dyn StoreUn
     }
     let taken = before.claims[0].0.clone();
     let again = store.commit(claim(&[taken], 0, "new")).await;
-    assert_eq!(
-        again,
-        Err(CommitError::Conflict),
-        "a code that was sold before is free after opening again"
-    );
+    assert_eq!(again, Err(CommitError::Conflict), "a code that was sold before is free after opening again");
     store.commit(claim(&[code(999)], 0, "new")).await.unwrap();
 }
 
@@ -51,15 +42,8 @@ pub async fn a_closed_store_takes_nothing(under_test: Arc<dyn StoreUnderTest>) {
     store.close().await;
     store.close().await;
     let stopped = |error: &CommitError| matches!(error, CommitError::Refused(StoreError::Stopped(_)));
-    assert!(
-        store
-            .commit(claim(&[code(2)], 0, "r1"))
-            .await
-            .is_err_and(|e| stopped(&e))
-    );
-    let added = store
-        .add_purchases(vec![(purchase(0, 1, "order-1", 1), None)])
-        .await;
+    assert!(store.commit(claim(&[code(2)], 0, "r1")).await.is_err_and(|e| stopped(&e)));
+    let added = store.add_purchases(vec![(purchase(0, 1, "order-1", 1), None)]).await;
     assert!(added.is_err_and(|e| stopped(&e)));
     let put = store.put_rows(vec![institution_row(1, None)], moment(0)).await;
     assert!(put.is_err_and(|e| stopped(&e)));

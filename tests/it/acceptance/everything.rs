@@ -66,12 +66,10 @@ pub struct RegistryView {
 }
 
 pub fn view(registry: &Registry) -> RegistryView {
-    let institutions: Vec<_> = (0..INSTITUTIONS)
-        .filter_map(|n| registry.institution(institution(n)).cloned())
-        .collect();
-    let mut no_code: Vec<_> = (0..CATALOG_CODES)
-        .flat_map(|n| registry.no_code_entries(&catalog_code(n)).to_vec())
-        .collect();
+    let institutions: Vec<_> =
+        (0..INSTITUTIONS).filter_map(|n| registry.institution(institution(n)).cloned()).collect();
+    let mut no_code: Vec<_> =
+        (0..CATALOG_CODES).flat_map(|n| registry.no_code_entries(&catalog_code(n)).to_vec()).collect();
     no_code.sort_by_key(|e| (e.catalog_code.clone(), e.division_prefix.clone(), e.valid_from));
     RegistryView {
         version: registry.version,
@@ -90,12 +88,8 @@ pub fn view(registry: &Registry) -> RegistryView {
 
 /// Every pool and catalogue code of the world.
 pub fn all_positions() -> Vec<(Pool, String)> {
-    let pools = (0..INSTITUTIONS)
-        .map(own_pool)
-        .chain((0..CHAINS.len()).map(chain_pool));
-    pools
-        .flat_map(|pool| (0..CATALOG_CODES).map(move |n| (pool.clone(), catalog_code(n))))
-        .collect()
+    let pools = (0..INSTITUTIONS).map(own_pool).chain((0..CHAINS.len()).map(chain_pool));
+    pools.flat_map(|pool| (0..CATALOG_CODES).map(move |n| (pool.clone(), catalog_code(n)))).collect()
 }
 
 pub async fn everything(store: &dyn Store) -> Everything {
@@ -106,12 +100,7 @@ pub async fn everything(store: &dyn Store) -> Everything {
         outcomes: outcomes(store).await,
         requests: requests(store).await,
         positions: asked.into_iter().zip(positions).collect(),
-        awaited: store
-            .awaited(None, usize::MAX)
-            .await
-            .unwrap()
-            .into_iter()
-            .collect(),
+        awaited: store.awaited(None, usize::MAX).await.unwrap().into_iter().collect(),
         registry: view(&store.load_registry().await.unwrap()),
     }
 }
@@ -135,10 +124,7 @@ async fn requests(store: &dyn Store) -> Vec<(u32, String, Vec<String>)> {
         for n in 0..DOCUMENTS {
             let number = format!("d{n}");
             let paper = store.paper_key(&number);
-            let mut ids = store
-                .requests_of(institution(by), paper, usize::MAX)
-                .await
-                .unwrap();
+            let mut ids = store.requests_of(institution(by), paper, usize::MAX).await.unwrap();
             ids.sort();
             if !ids.is_empty() {
                 found.push((by, number, ids));

@@ -53,9 +53,9 @@ impl Model {
     pub fn chain_of(&self, by: u32) -> Option<&'static str> {
         let code = institution(by);
         self.rows.values().find_map(|row| match row {
-            RegistryRow::Institution(i) if i.code == code => CHAINS
-                .into_iter()
-                .find(|chain| i.chain_group.as_deref() == Some(chain)),
+            RegistryRow::Institution(i) if i.code == code => {
+                CHAINS.into_iter().find(|chain| i.chain_group.as_deref() == Some(chain))
+            }
             _ => None,
         })
     }
@@ -63,20 +63,13 @@ impl Model {
     /// Does to a real store what the operation says, with the chains as the model knows them.
     pub async fn apply_to(&self, store: &dyn Store, operation: &Operation) -> Told {
         match operation.clone() {
-            Operation::Commit {
-                mut change,
-                document,
-                sold,
-            } => {
+            Operation::Commit { mut change, document, sold } => {
                 let key = change.outcomes.first().map(|outcome| outcome.key.clone());
                 change.document = key.zip(document.map(|number| store.paper_key(&number)));
                 if let Some((by, drug, units)) = sold {
                     let chain = self.chain_of(by).map(|chain| Pool::Chain(chain.to_owned()));
                     let pools = [Some(Pool::Institution(institution(by))), chain];
-                    let rows = pools
-                        .into_iter()
-                        .flatten()
-                        .map(|pool| (pool, drug.clone(), units));
+                    let rows = pools.into_iter().flatten().map(|pool| (pool, drug.clone(), units));
                     change.sold.extend(rows);
                 }
                 Told::Committed(store.commit(change).await)
@@ -99,11 +92,9 @@ impl Model {
     /// Does it to the model.
     pub fn apply(&mut self, operation: Operation) -> Told {
         match operation {
-            Operation::Commit {
-                change,
-                document,
-                sold,
-            } => Told::Committed(self.commit(change, document, sold)),
+            Operation::Commit { change, document, sold } => {
+                Told::Committed(self.commit(change, document, sold))
+            }
             Operation::Purchases(records) => {
                 let put = |record: PurchaseRecord| put(&mut self.purchases, record.identity(), record);
                 Told::Loaded(records.into_iter().map(put).collect())
@@ -137,16 +128,11 @@ impl Model {
             return Err(CommitError::Conflict);
         }
         if let (Some(number), Some(outcome)) = (document, change.outcomes.first()) {
-            let by = (0..INSTITUTIONS)
-                .find(|n| institution(*n) == outcome.key.institution)
-                .unwrap();
-            self.documents
-                .insert((by, number, outcome.key.request_id.clone()));
+            let by = (0..INSTITUTIONS).find(|n| institution(*n) == outcome.key.institution).unwrap();
+            self.documents.insert((by, number, outcome.key.request_id.clone()));
         }
-        self.claims
-            .extend(change.claims.into_iter().map(|c| (c.key, c.history)));
-        self.outcomes
-            .extend(change.outcomes.into_iter().map(|o| (o.key, o.outcome)));
+        self.claims.extend(change.claims.into_iter().map(|c| (c.key, c.history)));
+        self.outcomes.extend(change.outcomes.into_iter().map(|o| (o.key, o.outcome)));
         self.awaited.extend(change.awaited);
         for question in &change.settled {
             self.awaited.remove(question);
@@ -203,11 +189,7 @@ impl Model {
             ((pool, drug), position)
         });
         Everything {
-            claims: self
-                .claims
-                .iter()
-                .map(|(key, history)| (key.clone(), history.clone()))
-                .collect(),
+            claims: self.claims.iter().map(|(key, history)| (key.clone(), history.clone())).collect(),
             outcomes: self.outcomes_in_order(),
             requests: self.requests(),
             positions: positions.collect(),

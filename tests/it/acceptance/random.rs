@@ -64,29 +64,19 @@ fn random_commit(random: &mut Random, model: &Model) -> Operation {
     let mut change = Change::default();
     let first = random.below(CODES);
     for n in 0..random.below(4) {
-        change
-            .claims
-            .push(random_claim(random, model, (first + n) % CODES));
+        change.claims.push(random_claim(random, model, (first + n) % CODES));
     }
     let first = random.small(REQUESTS);
     let by = random.small(INSTITUTIONS);
     for n in 0..random.small(3) {
-        change
-            .outcomes
-            .push(random_outcome(random, model, by, (first + n) % REQUESTS));
+        change.outcomes.push(random_outcome(random, model, by, (first + n) % REQUESTS));
     }
     change.awaited.extend(random_questions(random));
     change.settled.extend(random_questions(random));
-    let document = random
-        .one_in(2)
-        .then(|| format!("d{}", random.below(u64::from(DOCUMENTS))));
+    let document = random.one_in(2).then(|| format!("d{}", random.below(u64::from(DOCUMENTS))));
     let units = Decimal::new(i64::from(random.small(2000)) - 500, 2);
     let drug = catalog_code(random.small(CATALOG_CODES));
-    Operation::Commit {
-        change,
-        document,
-        sold: random.one_in(2).then_some((by, drug, units)),
-    }
+    Operation::Commit { change, document, sold: random.one_in(2).then_some((by, drug, units)) }
 }
 
 /// The version that stands, or now and then another one.
@@ -102,11 +92,7 @@ fn random_claim(random: &mut Random, model: &Model, n: u64) -> ClaimChange {
     let read = model.claims.get(&code(n)).cloned();
     let stands = read.as_ref().map(|history| history.version);
     let (by, at) = (random.small(INSTITUTIONS), i64::from(random.small(1000)));
-    let event: Event = if random.one_in(4) {
-        returned(by, at)
-    } else {
-        sale(by, at)
-    };
+    let event: Event = if random.one_in(4) { returned(by, at) } else { sale(by, at) };
     ClaimChange {
         expected: version(random, stands),
         ..next_claim(&code(n), &read.unwrap_or_else(History::default), event)
@@ -126,11 +112,7 @@ fn random_outcome(random: &mut Random, model: &Model, by: u32, n: u32) -> Outcom
 
 /// None, or one, of few questions.
 fn random_questions(random: &mut Random) -> Option<AwaitedKey> {
-    let pool = if random.one_in(2) {
-        own_pool(0)
-    } else {
-        chain_pool(1)
-    };
+    let pool = if random.one_in(2) { own_pool(0) } else { chain_pool(1) };
     let (drug, line) = (random.small(2), random.small(3));
     random.one_in(3).then(|| awaited(pool, drug, 0, "r1", line))
 }
@@ -148,22 +130,14 @@ fn random_row(random: &mut Random) -> RegistryRow {
     let (n, drug) = (random.small(6), random.small(CATALOG_CODES));
     match random.below(6) {
         0 => registry::drug_row(n, drug),
-        1 => registry::no_code_row(
-            drug,
-            ["", "13"][usize::try_from(random.below(2)).unwrap()],
-            &n.to_string(),
-        ),
+        1 => {
+            registry::no_code_row(drug, ["", "13"][usize::try_from(random.below(2)).unwrap()], &n.to_string())
+        }
         2 => registry::scheme_row(&format!("maker {drug}"), "[A-Z]+", n),
-        3 => registry::feed_row(
-            FeedScope::Institution(institution(n % INSTITUTIONS)),
-            i64::from(drug),
-        ),
+        3 => registry::feed_row(FeedScope::Institution(institution(n % INSTITUTIONS)), i64::from(drug)),
         _ => {
             let chain = usize::try_from(random.below(3)).unwrap();
-            institution_row(
-                n % INSTITUTIONS,
-                Some(chain).filter(|chain| *chain < CHAINS.len()),
-            )
+            institution_row(n % INSTITUTIONS, Some(chain).filter(|chain| *chain < CHAINS.len()))
         }
     }
 }
@@ -185,16 +159,8 @@ pub async fn random_operations_agree_with_the_model(under_test: Arc<dyn StoreUnd
     let mut store = under_test.open().await;
     for _ in 0..5 {
         play(store.as_ref(), &mut model, &mut random, 100).await;
-        check_same(
-            &everything(store.as_ref()).await,
-            &model.everything(),
-            "while open",
-        );
+        check_same(&everything(store.as_ref()).await, &model.everything(), "while open");
         store = reopen(under_test.as_ref(), store).await;
-        check_same(
-            &everything(store.as_ref()).await,
-            &model.everything(),
-            "after opening again",
-        );
+        check_same(&everything(store.as_ref()).await, &model.everything(), "after opening again");
     }
 }

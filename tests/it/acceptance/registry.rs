@@ -52,10 +52,7 @@ pub fn scheme_row(issuer: &str, pattern: &str, units: u32) -> RegistryRow {
 }
 
 pub fn feed_row(scope: FeedScope, seconds: i64) -> RegistryRow {
-    RegistryRow::Feed(PurchaseFeed {
-        scope,
-        complete_up_to: moment(seconds),
-    })
+    RegistryRow::Feed(PurchaseFeed { scope, complete_up_to: moment(seconds) })
 }
 
 /// Rows of every kind, not in the order of their identities.
@@ -88,25 +85,14 @@ pub async fn rows_are_added_unchanged_or_replaced(under_test: Arc<dyn StoreUnder
     // What changes nothing has no version and no time of its own.
     assert_eq!(put(rows(), 3).await, (vec![Unchanged; count], 1));
     assert_eq!(read(store.as_ref()).await.changed_at, Some(moment(2)));
-    let mixed = vec![
-        drug_row(5, 1),
-        drug_row(7, 3),
-        drug_row(6, 3),
-        no_code_row(1, "13", "changed"),
-    ];
-    assert_eq!(
-        put(mixed, 4).await,
-        (vec![Unchanged, Replaced, Added, Replaced], 2)
-    );
+    let mixed = vec![drug_row(5, 1), drug_row(7, 3), drug_row(6, 3), no_code_row(1, "13", "changed")];
+    assert_eq!(put(mixed, 4).await, (vec![Unchanged, Replaced, Added, Replaced], 2));
     let after = read(store.as_ref()).await;
     assert_eq!((after.version, after.changed_at), (2, Some(moment(4))));
     assert_eq!(after.counts, [2, 4, 2, 2]);
     // The same row several times within one load.
     let repeated = vec![drug_row(8, 1), drug_row(8, 1), drug_row(8, 2), drug_row(8, 2)];
-    assert_eq!(
-        put(repeated, 5).await,
-        (vec![Added, Unchanged, Replaced, Unchanged], 3)
-    );
+    assert_eq!(put(repeated, 5).await, (vec![Added, Unchanged, Replaced, Unchanged], 3));
     let registry = store.load_registry().await.unwrap();
     assert_eq!(registry.drug("8300008").unwrap().catalog_code, catalog_code(2));
 }

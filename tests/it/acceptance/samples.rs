@@ -50,14 +50,8 @@ pub fn sale(by: u32, seconds: i64) -> Event {
         visit: None,
         occurred_at: moment(seconds),
         received_at: moment(seconds + 1),
-        part: Part::Draw {
-            line: 1,
-            line_quantity: Some(Decimal::new(125, 1)),
-            units: None,
-        },
-        status: SaleStatus::Held {
-            expires_at: moment(seconds + 1800),
-        },
+        part: Part::Draw { line: 1, line_quantity: Some(Decimal::new(125, 1)), units: None },
+        status: SaleStatus::Held { expires_at: moment(seconds + 1800) },
         first_finding: Some((DuplicateClass::SameInstitution, Role::Earlier)),
     })
 }
@@ -75,35 +69,21 @@ pub fn returned(by: u32, seconds: i64) -> Event {
 
 /// A claim of a code that nothing is recorded of.
 pub fn first_claim(key: &CodeKey, by: u32) -> ClaimChange {
-    ClaimChange {
-        key: key.clone(),
-        expected: None,
-        history: History::default().with(sale(by, 0)),
-    }
+    ClaimChange { key: key.clone(), expected: None, history: History::default().with(sale(by, 0)) }
 }
 
 /// One more event on a code, resting on the history that was read.
 pub fn next_claim(key: &CodeKey, read: &History, event: Event) -> ClaimChange {
-    ClaimChange {
-        key: key.clone(),
-        expected: Some(read.version),
-        history: read.with(event),
-    }
+    ClaimChange { key: key.clone(), expected: Some(read.version), history: read.with(event) }
 }
 
 pub fn request(by: u32, id: &str) -> RequestKey {
-    RequestKey {
-        institution: institution(by),
-        request_id: id.to_owned(),
-    }
+    RequestKey { institution: institution(by), request_id: id.to_owned() }
 }
 
 /// An answered request; `note` tells outcomes apart.
 pub fn outcome(note: &str) -> Outcome {
-    let body = RequestBody::Void {
-        dispense_request_id: Some(note.to_owned()),
-        document_no: None,
-    };
+    let body = RequestBody::Void { dispense_request_id: Some(note.to_owned()), document_no: None };
     let finding = Finding {
         reason: Reason::Oversold,
         class: None,
@@ -111,10 +91,7 @@ pub fn outcome(note: &str) -> Outcome {
         enforcement: Enforcement::Remind,
         line: Some(1),
         code: Some(code(1).to_string()),
-        evidence: Evidence::Quantities {
-            expected: Decimal::new(1, 3),
-            found: Decimal::TEN,
-        },
+        evidence: Evidence::Quantities { expected: Decimal::new(1, 3), found: Decimal::TEN },
     };
     let answer = Answer {
         outcome_id: format!("outcome of {note}"),
@@ -133,11 +110,7 @@ pub fn outcome(note: &str) -> Outcome {
 
 /// Puts an outcome where none stands.
 pub fn first_outcome(key: RequestKey, note: &str) -> OutcomeChange {
-    OutcomeChange {
-        key,
-        expected: None,
-        outcome: outcome(note),
-    }
+    OutcomeChange { key, expected: None, outcome: outcome(note) }
 }
 
 /// First claims of codes by one institution under one request id, which is the outcome's note too.
@@ -173,12 +146,7 @@ pub fn chain_pool(chain: usize) -> Pool {
 }
 
 pub fn awaited(pool: Pool, drug: u32, by: u32, id: &str, line: u32) -> AwaitedKey {
-    AwaitedKey {
-        pool,
-        catalog_code: catalog_code(drug),
-        request: request(by, id),
-        line,
-    }
+    AwaitedKey { pool, catalog_code: catalog_code(drug), request: request(by, id), line }
 }
 
 /// An institution in a chain, or in none.

@@ -12,11 +12,7 @@ const ADVICE: &str = "Restore it from a backup; do not start with an empty direc
 /// After the damage is taken back, the store answers as before.
 async fn check_well(lived: &Lived) {
     let store = open(&lived.path()).unwrap();
-    check_same(
-        &everything(&store).await,
-        &lived.answers,
-        "after the damage was taken back",
-    );
+    check_same(&everything(&store).await, &lived.answers, "after the damage was taken back");
     store.close().await;
 }
 
@@ -26,11 +22,7 @@ async fn a_directory_in_use_is_refused() {
     let first = open(&lived.path()).unwrap();
     let error = check_refused(&lived.path(), &["is in use by another tracegate", "--data-dir"]);
     assert!(matches!(error, OpenError::Locked(path) if path == lived.path()));
-    check_same(
-        &everything(&first).await,
-        &lived.answers,
-        "while another one tried to open it",
-    );
+    check_same(&everything(&first).await, &lived.answers, "while another one tried to open it");
     first.close().await;
     drop(first);
     check_well(&lived).await;
@@ -48,20 +40,11 @@ async fn a_newer_format_is_refused() {
     let lived = Lived::new(5).await;
     let (file, text) = head(&lived.path());
     // A newer head may look different in all but its version.
-    for newer in [
-        text.replace("format_version = 1", "format_version = 2"),
-        "format_version = 7\n".to_owned(),
-    ] {
+    for newer in [text.replace("format_version = 1", "format_version = 2"), "format_version = 7\n".to_owned()]
+    {
         fs::write(&file, newer).unwrap();
         let error = check_refused(&lived.path(), &["this gateway knows 1", "use the newer gateway"]);
-        assert!(matches!(
-            error,
-            OpenError::Newer {
-                found: 2 | 7,
-                known: 1,
-                ..
-            }
-        ));
+        assert!(matches!(error, OpenError::Newer { found: 2 | 7, known: 1, .. }));
     }
     fs::write(&file, text).unwrap();
     check_well(&lived).await;
@@ -115,12 +98,8 @@ async fn a_head_that_is_missing_beside_data_is_refused() {
 
 /// The segments of the log, oldest first.
 fn segments(path: &Path) -> Vec<PathBuf> {
-    let all = fs::read_dir(path.join("log"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut found: Vec<_> = all
-        .filter(|at| at.extension().is_some_and(|e| e == "log"))
-        .collect();
+    let all = fs::read_dir(path.join("log")).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = all.filter(|at| at.extension().is_some_and(|e| e == "log")).collect();
     found.sort();
     found
 }
@@ -138,10 +117,8 @@ async fn a_flipped_byte_of_the_newest_segment_is_refused() {
     let bytes = fs::read(&newest).unwrap().len();
     for offset in [32, bytes / 2, bytes - 1] {
         flip(&newest, offset);
-        let error = check_refused(
-            &lived.path(),
-            &["the event log is damaged", "backup", "Nothing was changed"],
-        );
+        let error =
+            check_refused(&lived.path(), &["the event log is damaged", "backup", "Nothing was changed"]);
         assert!(matches!(error, OpenError::Log(_)), "byte {offset}");
         flip(&newest, offset);
     }

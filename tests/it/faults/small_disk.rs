@@ -31,11 +31,8 @@ impl SmallDisk {
     }
 
     fn open(&self, disk_free_bytes_min: u64) -> EmbeddedStore {
-        let options = EmbeddedOptions {
-            disk_free_bytes_min,
-            cache_bytes: 1 << 20,
-            ..EmbeddedOptions::default()
-        };
+        let options =
+            EmbeddedOptions { disk_free_bytes_min, cache_bytes: 1 << 20, ..EmbeddedOptions::default() };
         EmbeddedStore::open(&self.0.path().join("data"), &options).unwrap()
     }
 
@@ -73,10 +70,7 @@ async fn is_there(store: &EmbeddedStore, n: u64) -> bool {
     let codes = store.histories(&keys(n)).await.unwrap();
     let outcome = store.outcome(&request(0, &format!("r{n}"))).await.unwrap();
     let parts = [codes[0].is_some(), codes[1].is_some(), outcome.is_some()];
-    assert!(
-        parts == [true; 3] || parts == [false; 3],
-        "change {n} is there in part: {parts:?}"
-    );
+    assert!(parts == [true; 3] || parts == [false; 3], "change {n} is there in part: {parts:?}");
     parts[0]
 }
 
@@ -89,31 +83,19 @@ async fn a_disk_that_runs_low_refuses_and_recovers() {
     }
     let ballast = disk.fill(FREE_BYTES_MIN / 2);
     let refused = store.commit(change(20)).await.unwrap_err();
-    assert!(
-        matches!(&refused, CommitError::Refused(StoreError::Full(_))),
-        "{refused}"
-    );
+    assert!(matches!(&refused, CommitError::Refused(StoreError::Full(_))), "{refused}");
     for part in ["the disk is full", "8388608 are needed", "free space in"] {
-        assert!(
-            refused.to_string().contains(part),
-            "{refused} does not say {part:?}"
-        );
+        assert!(refused.to_string().contains(part), "{refused} does not say {part:?}");
     }
     let mut state = store.state();
     assert!(matches!(*state.borrow(), StoreState::Full(_)));
-    assert!(
-        is_there(&store, 19).await && !is_there(&store, 20).await,
-        "reads go on"
-    );
+    assert!(is_there(&store, 19).await && !is_there(&store, 20).await, "reads go on");
 
     fs::remove_file(&ballast).unwrap();
     // Nobody sends anything: a gateway that says "not ready" is sent nothing.
     let ready = state.wait_for(|state| *state == StoreState::Ready);
     let told = tokio::time::timeout(Duration::from_secs(10), ready).await;
-    assert!(
-        told.is_ok_and(|told| told.is_ok()),
-        "it never said that it takes changes again"
-    );
+    assert!(told.is_ok_and(|told| told.is_ok()), "it never said that it takes changes again");
     store.commit(change(20)).await.unwrap();
     store.close().await;
     drop(store);

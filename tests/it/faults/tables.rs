@@ -16,13 +16,7 @@ async fn deleted_tables_are_derived_again() {
     let mut lived = Lived::new(150).await;
     assert!(!lived.answers.claims.is_empty() && !lived.answers.requests.is_empty());
     assert!(lived.answers.registry.counts.iter().all(|count| *count > 0));
-    assert!(
-        lived
-            .answers
-            .positions
-            .iter()
-            .any(|(_, position)| position.has_purchases())
-    );
+    assert!(lived.answers.positions.iter().any(|(_, position)| position.has_purchases()));
     for _ in 0..2 {
         fs::remove_dir_all(lived.path().join("tables")).unwrap();
         check_answers(&lived, "from the log alone").await;

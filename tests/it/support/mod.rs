@@ -13,10 +13,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check:
         if let Some(found) = check().await {
             return found;
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "not within ten seconds: {what}"
-        );
+        assert!(started.elapsed() < Duration::from_secs(10), "not within ten seconds: {what}");
         // signal: polling a remote state that has no event to wait for.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -29,9 +29,7 @@ impl GatewayProcess {
             .expect("the program starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("stdout can be read");
+        BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
         let mut stderr = child.stderr.take();
         let Some(address) = line.trim().strip_prefix("tracegate listens on ") else {
             let mut said = String::new();
@@ -40,19 +38,12 @@ impl GatewayProcess {
             }
             panic!("the gateway did not start: {line:?} {said}");
         };
-        Self {
-            address: address.to_owned(),
-            child,
-            stderr,
-        }
+        Self { address: address.to_owned(), child, stderr }
     }
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status();
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill can be run").success(), "signal {name} was sent");
     }
 

@@ -32,11 +32,7 @@ pub fn code(n: u64) -> String {
 /// Loads the province over the gRPC door.
 pub async fn load_province(channel: &Channel) {
     let institutions = [PHARMACY, OTHER_PHARMACY, HOSPITAL].map(|code| {
-        let kind = if code.starts_with('H') {
-            "hospital"
-        } else {
-            "pharmacy"
-        };
+        let kind = if code.starts_with('H') { "hospital" } else { "pharmacy" };
         let institution = pb::Institution {
             institution_code: code.into(),
             name: code.into(),
@@ -48,9 +44,7 @@ pub async fn load_province(channel: &Channel) {
             status: "active".into(),
             ..pb::Institution::default()
         };
-        pb::LoadInstitutionsRequest {
-            institution: Some(institution),
-        }
+        pb::LoadInstitutionsRequest { institution: Some(institution) }
     });
     let drug = pb::Drug {
         code_prefix: PREFIX.into(),
@@ -63,10 +57,8 @@ pub async fn load_province(channel: &Channel) {
         ..pb::Drug::default()
     };
     let mut registry = RegistryServiceClient::new(channel.clone());
-    let loaded = registry
-        .load_institutions(tokio_stream::iter(institutions))
-        .await
-        .expect("institutions load");
+    let loaded =
+        registry.load_institutions(tokio_stream::iter(institutions)).await.expect("institutions load");
     assert!(loaded.into_inner().results.iter().all(|r| r.refusal.is_empty()));
     let drugs = tokio_stream::iter([pb::LoadDrugsRequest { drug: Some(drug) }]);
     let loaded = registry.load_drugs(drugs).await.expect("drugs load");
@@ -125,11 +117,7 @@ pub fn at(hour: i8, minute: i8) -> Timestamp {
 /// A channel to an address.
 pub async fn connect(address: &str) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
-    endpoint
-        .tcp_nodelay(true)
-        .connect()
-        .await
-        .expect("the gateway answers")
+    endpoint.tcp_nodelay(true).connect().await.expect("the gateway answers")
 }
 
 impl World {
@@ -154,9 +142,8 @@ impl World {
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);
         let clock = Arc::new(ManualClock::at(at(9, 0)));
-        let gateway = Gateway::start(&config, Arc::<ManualClock>::clone(&clock))
-            .await
-            .expect("the gateway starts");
+        let gateway =
+            Gateway::start(&config, Arc::<ManualClock>::clone(&clock)).await.expect("the gateway starts");
         let channel = connect(&gateway.address().to_string()).await;
         Self {
             clock,
@@ -177,15 +164,9 @@ impl World {
 
     /// What became of a request.
     pub async fn outcome(&mut self, institution: &str, request_id: &str) -> pb::GetOutcomeResponse {
-        let request = pb::GetOutcomeRequest {
-            institution_code: institution.into(),
-            request_id: request_id.into(),
-        };
-        self.gate
-            .get_outcome(request)
-            .await
-            .expect("an outcome")
-            .into_inner()
+        let request =
+            pb::GetOutcomeRequest { institution_code: institution.into(), request_id: request_id.into() };
+        self.gate.get_outcome(request).await.expect("an outcome").into_inner()
     }
 
     /// Stops it; gives its directory.

@@ -18,17 +18,7 @@ fn names_the_cell_that_stands_in_the_way() {
         assert_eq!(column, expected, "{reason}");
         assert!(reason.contains(part), "{reason} lacks {part}");
     };
-    let good = [
-        "H13010400001",
-        "医院",
-        "hospital",
-        "130104",
-        "public",
-        "2019-05-01",
-        "",
-        "",
-        "active",
-    ];
+    let good = ["H13010400001", "医院", "hospital", "130104", "public", "2019-05-01", "", "", "active"];
     for (place, cell, column, part) in [
         (0, "X13010400001", "institution_code", "H13010200123"),
         (0, "", "institution_code", "empty"),
@@ -44,23 +34,13 @@ fn names_the_cell_that_stands_in_the_way() {
     ] {
         let mut cells = good.to_vec();
         cells[place] = cell;
-        check(
-            only_reject::<Institution>(INSTITUTIONS, &cells.join(",")),
-            column,
-            part,
-        );
+        check(only_reject::<Institution>(INSTITUTIONS, &cells.join(",")), column, part);
     }
     let long = "长".repeat(201);
     let row = format!("H13010400001,{long},hospital,130104,public,,,,active");
-    check(
-        only_reject::<Institution>(INSTITUTIONS, &row),
-        "name",
-        "201 characters",
-    );
+    check(only_reject::<Institution>(INSTITUTIONS, &row), "name", "201 characters");
 
-    let good = [
-        "8000011", "XB11", "n", "small", "10", "western", "tablet", "false", "false", "165.46",
-    ];
+    let good = ["8000011", "XB11", "n", "small", "10", "western", "tablet", "false", "false", "165.46"];
     for (place, cell, column, part) in [
         (0, "800001", "code_prefix", "7 digits"),
         (0, "6901234567892", "code_prefix", "leading zeros"),
@@ -81,17 +61,7 @@ fn names_the_cell_that_stands_in_the_way() {
         check(only_reject::<Drug>(DRUGS, &cells.join(",")), column, part);
     }
 
-    let good = [
-        "H13010400001",
-        "XB11",
-        "filed",
-        "PO1",
-        "s",
-        "L1",
-        "10",
-        "1.5",
-        "2026-01-05T09:00:00+08:00",
-    ];
+    let good = ["H13010400001", "XB11", "filed", "PO1", "s", "L1", "10", "1.5", "2026-01-05T09:00:00+08:00"];
     for (place, cell, column, part) in [
         (2, "shop", "source", "platform, filed, opening_stock"),
         (3, "", "order_no", "empty"),
@@ -103,19 +73,11 @@ fn names_the_cell_that_stands_in_the_way() {
     ] {
         let mut cells = good.to_vec();
         cells[place] = cell;
-        check(
-            only_reject::<PurchaseRecord>(PURCHASES, &cells.join(",")),
-            column,
-            part,
-        );
+        check(only_reject::<PurchaseRecord>(PURCHASES, &cells.join(",")), column, part);
     }
 
     let header = "catalog_code,division_prefix,valid_from,valid_to,note\n";
-    check(
-        only_reject::<NoCodeEntry>(header, "XB11,13*,,,"),
-        "division_prefix",
-        "six digits",
-    );
+    check(only_reject::<NoCodeEntry>(header, "XB11,13*,,,"), "division_prefix", "six digits");
     check(
         only_reject::<NoCodeEntry>(header, "XB11,,2026-01-02,2026-01-01,"),
         "valid_to",

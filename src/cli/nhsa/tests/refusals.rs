@@ -23,11 +23,7 @@ fn names_row_and_field_of_what_cannot_be_read() {
     for (node, path, part) in [
         ("true", "", "true, not a trace code"),
         (r#"[{"code": "8"}]"#, "[0].drug_trac_codg", "found code"),
-        (
-            r#"[{"drug_trac_codg": ["8"]}]"#,
-            "[0].drug_trac_codg",
-            "an array, not a code",
-        ),
+        (r#"[{"drug_trac_codg": ["8"]}]"#, "[0].drug_trac_codg", "an array, not a code"),
         (r#""[{\"drug_trac_codg\": \"8""#, "", "cannot be read"),
         ("[[[[]]]]", "[0][0][0]", "arrays inside arrays"),
     ] {
@@ -45,101 +41,40 @@ fn refuses_what_is_no_message() {
     refused("{", "", "not usable JSON");
     refused("[1]", "", "is an array, not an object");
     refused(&" ".repeat(LINE_BYTES_MAX + 1), "", "more than 8388608");
-    refused(
-        &good.replace(r#""infno": "3505""#, r#""infno": " ""#),
-        "infno",
-        "required",
-    );
-    refused(
-        &good.replace("fixmedins_code", "code"),
-        "fixmedins_code",
-        "required",
-    );
-    refused(
-        &good.replace("inf_time", "time"),
-        "inf_time",
-        "yyyy-MM-dd HH:mm:ss",
-    );
-    refused(
-        &good.replace("2026-03-10 08:00:00", "yesterday"),
-        "inf_time",
-        "not a date-time",
-    );
+    refused(&good.replace(r#""infno": "3505""#, r#""infno": " ""#), "infno", "required");
+    refused(&good.replace("fixmedins_code", "code"), "fixmedins_code", "required");
+    refused(&good.replace("inf_time", "time"), "inf_time", "yyyy-MM-dd HH:mm:ss");
+    refused(&good.replace("2026-03-10 08:00:00", "yesterday"), "inf_time", "not a date-time");
     refused(&good.replace("\"input\"", "\"in\""), "input", "missing");
     refused(&message("3505", "[]"), "input", "an array, not an object");
-    refused(
-        &message("3505", r#"{"data": {}}"#),
-        "input.selinfo",
-        "the input holds data",
-    );
-    refused(
-        &message("3505A", r#"{"selinfoDetail": []}"#),
-        "input.selinfo",
-        "no row",
-    );
-    refused(
-        &message("3505", r#"{"selinfo": 3}"#),
-        "input.selinfo",
-        "a number, not an object",
-    );
-    let both = format!(
-        r#"{{"selinfo": {}, "selinfoDetail": [{}]}}"#,
-        row("1", ""),
-        row("2", "")
-    );
+    refused(&message("3505", r#"{"data": {}}"#), "input.selinfo", "the input holds data");
+    refused(&message("3505A", r#"{"selinfoDetail": []}"#), "input.selinfo", "no row");
+    refused(&message("3505", r#"{"selinfo": 3}"#), "input.selinfo", "a number, not an object");
+    let both = format!(r#"{{"selinfo": {}, "selinfoDetail": [{}]}}"#, row("1", ""), row("2", ""));
     refused(&message("3505", &both), "input.selinfoDetail", "both filled");
     let many = format!(r#"{{"selinfoDetail": [{}]}}"#, vec!["{}"; 10_001].join(","));
     refused(&message("3505A", &many), "input.selinfoDetail", "10001 rows");
     // A malformed institution code is the gateway's to judge, not a message that cannot be read.
-    assert_eq!(
-        read_message(&good.replace("P13010200114", " X9 "))
-            .unwrap()
-            .institution_code,
-        "X9"
-    );
+    assert_eq!(read_message(&good.replace("P13010200114", " X9 ")).unwrap().institution_code, "X9");
 }
 
 #[test]
 fn a_bad_row_takes_its_document_and_no_other() {
     let bad = row("1", "").replace("1.0000", "many");
-    let input = format!(
-        r#"{{"selinfoDetail": [{}, {bad}, 7, {}]}}"#,
-        row("1", ""),
-        row("2", "")
-    );
+    let input = format!(r#"{{"selinfoDetail": [{}, {bad}, 7, {}]}}"#, row("1", ""), row("2", ""));
     let read = read("3505A", &input);
-    let Body::Sales(documents) = read.body else {
-        panic!("no sale")
-    };
+    let Body::Sales(documents) = read.body else { panic!("no sale") };
     assert_eq!(documents.len(), 1);
-    assert_eq!(
-        (documents[0].document_no.as_deref(), documents[0].lines[0].row),
-        (Some("RD2"), 4)
-    );
-    let rejected: Vec<_> = read
-        .rejected
-        .iter()
-        .map(|error| (error.path.as_str(), error.row))
-        .collect();
+    assert_eq!((documents[0].document_no.as_deref(), documents[0].lines[0].row), (Some("RD2"), 4));
+    let rejected: Vec<_> = read.rejected.iter().map(|error| (error.path.as_str(), error.row)).collect();
     assert_eq!(
         rejected,
-        [
-            ("input.selinfoDetail[1].sel_retn_cnt", Some(2)),
-            ("input.selinfoDetail[2]", Some(3))
-        ]
+        [("input.selinfoDetail[1].sel_retn_cnt", Some(2)), ("input.selinfoDetail[2]", Some(3))]
     );
-    assert!(
-        read.rejected[0].what.contains("1 more row(s) of its document"),
-        "{}",
-        read.rejected[0]
-    );
+    assert!(read.rejected[0].what.contains("1 more row(s) of its document"), "{}", read.rejected[0]);
 
     let input = format!(r#"{{"selinfoDetail": [{bad}, {bad}]}}"#);
-    refused(
-        &message("3505A", &input),
-        "input.selinfoDetail[0].sel_retn_cnt",
-        "1 more row(s)",
-    );
+    refused(&message("3505A", &input), "input.selinfoDetail[0].sel_retn_cnt", "1 more row(s)");
 }
 
 /// JSON that looks like the interface in places.
@@ -170,10 +105,8 @@ fn any_node() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::btree_map(name.clone(), inner.clone(), 0..6).prop_map(|members| {
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|(name, value)| format!("\"{name}\":{value}"))
-                    .collect();
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
             inner.prop_map(|json| as_text(&json)),

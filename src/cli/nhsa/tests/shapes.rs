@@ -6,22 +6,12 @@ use super::*;
 fn accepts_every_shape_of_the_rows() {
     let row = row("1", "");
     let list = format!("[{row}]");
-    for node in [
-        row.clone(),
-        list.clone(),
-        as_text(&row),
-        as_text(&list),
-        format!("[{}]", as_text(&row)),
-    ] {
+    for node in [row.clone(), list.clone(), as_text(&row), as_text(&list), format!("[{}]", as_text(&row))] {
         for name in ["selinfo", "selinfoDetail"] {
             let input = format!(r#"{{"{name}": {node}}}"#);
             for infno in ["3505", "3505A"] {
                 assert_eq!(sales(infno, &input)[0].lines.len(), 1, "{infno} {input}");
-                assert_eq!(
-                    sales(infno, &as_text(&input))[0].lines.len(),
-                    1,
-                    "{infno} as text {input}"
-                );
+                assert_eq!(sales(infno, &as_text(&input))[0].lines.len(), 1, "{infno} as text {input}");
             }
             for infno in ["3506", "3506A"] {
                 assert_eq!(returns(infno, &input)[0].lines.len(), 1, "{infno} {input}");
@@ -45,22 +35,10 @@ fn accepts_every_shape_of_the_codes() {
     let one = format!(r#"{{"drug_trac_codg": "{CODE}"}}"#);
     let two = format!(r#"[{one}, {{"drug_trac_code": "{OTHER}"}}]"#);
     check("", &[]);
-    for nothing in [
-        "null",
-        "\"\"",
-        "\" \"",
-        "[]",
-        "{}",
-        "\"[]\"",
-        "\"null\"",
-        "[null, \"\", {}]",
-    ] {
+    for nothing in ["null", "\"\"", "\" \"", "[]", "{}", "\"[]\"", "\"null\"", "[null, \"\", {}]"] {
         check(&node(nothing), &[]);
     }
-    check(
-        &node(r#"[{"drug_trac_codg": ""}, {"drug_trac_codg": null}]"#),
-        &[],
-    );
+    check(&node(r#"[{"drug_trac_codg": ""}, {"drug_trac_codg": null}]"#), &[]);
     check(&node(&one), &[CODE]);
     check(&node(&two), &[CODE, OTHER]);
     check(&node(&as_text(&one)), &[CODE]);
@@ -101,9 +79,7 @@ fn reads_values_as_clients_write_them() {
         ("null", None),
         ("", None),
     ] {
-        let quantity = line(&with("sel_retn_cnt", value))
-            .quantity
-            .map(|quantity| quantity.to_string());
+        let quantity = line(&with("sel_retn_cnt", value)).quantity.map(|quantity| quantity.to_string());
         assert_eq!(quantity.as_deref(), expected, "{value}");
     }
     for (value, split) in [
@@ -138,11 +114,7 @@ fn reads_values_as_clients_write_them() {
         ("20260310075900", "2026-03-09T23:59:00Z"),
         ("", "2026-03-10T00:00:00Z"),
     ] {
-        assert_eq!(
-            line(&with("sel_retn_time", value)).occurred_at,
-            moment(expected),
-            "{value}"
-        );
+        assert_eq!(line(&with("sel_retn_time", value)).occurred_at, moment(expected), "{value}");
     }
     assert_eq!(line(&with("finl_trns_pric", "")).unit_price, None);
 }

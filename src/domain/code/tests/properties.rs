@@ -15,20 +15,14 @@ fn check_identity(code: &TraceCode) {
     let json = serde_json::to_string(&key).expect("written");
     assert_eq!(serde_json::from_str::<CodeKey>(&json).expect("read"), key);
     let again = read(&code.to_string(), &RULES);
-    assert!(
-        matches!(&again, Scan::Code(again) if again.key() == key),
-        "{code} read again is {again:?}"
-    );
+    assert!(matches!(&again, Scan::Code(again) if again.key() == key), "{code} read again is {again:?}");
 }
 
 fn check_scan(scanned: &str) {
     match read(scanned, &RULES) {
         Scan::Code(code) => check_identity(&code),
         Scan::NoSerial { text, .. } | Scan::Placeholder { text } | Scan::Refused { text, .. } => {
-            assert!(
-                text.chars().count() <= 100 && !text.chars().any(char::is_control),
-                "{text:?}"
-            );
+            assert!(text.chars().count() <= 100 && !text.chars().any(char::is_control), "{text:?}");
         }
     }
 }

@@ -37,6 +37,17 @@ const ROWS: &[Row] = &[
             .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
     }),
     (
+        "case 10: a return that is heard of late frees no sale that happened after it",
+        |w| {
+            w.sale("P1", "D2", line(&[BOX])).at("2026-03-12 09:00").allowed();
+            w.takes_back("P1", "D1", line(&[BOX]))
+                .at("2026-03-10 09:00")
+                .heard("2026-03-14 09:00")
+                .gives("ALLOW", &["RETURN_UNPAIRED"]);
+            assert_eq!(w.open_sales(BOX, "2026-03-14 10:00"), 1);
+        },
+    ),
+    (
         "case 11: the return is reported after the resale → no conflict is left",
         |w| {
             w.sale("H1", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
@@ -158,6 +169,31 @@ const ROWS: &[Row] = &[
                     .at("2026-03-10 12:00")
                     .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
             }
+        },
+    ),
+    (
+        "case 14: a return that names its document frees nothing else of the visit",
+        |w| {
+            w.sale("H1", "D1", split(12, &[BOX]))
+                .visit("V1")
+                .at("2026-03-10 09:00")
+                .allowed();
+            w.sale("H1", "D2", split(12, &[BOX]))
+                .visit("V1")
+                .at("2026-03-11 09:00")
+                .allowed();
+            w.takes_back("H1", "D1", split(20, &[BOX]))
+                .visit("V1")
+                .at("2026-03-12 09:00")
+                .allowed();
+            w.sale("H1", "D3", split(24, &[BOX]))
+                .visit("V1")
+                .at("2026-03-12 10:00")
+                .allowed();
+            w.sale("H1", "D4", split(1, &[BOX]))
+                .visit("V1")
+                .at("2026-03-12 11:00")
+                .gives("REMIND", &["DUPLICATE SPLIT_OVERDRAW LATER"]);
         },
     ),
 ];

@@ -42,6 +42,18 @@ const ROWS: &[Row] = &[
                 .gives("REMIND", &["DUPLICATE SPLIT_OVERDRAW LATER"]);
         },
     ),
+    (
+        "case 17: more than a pack in one draw → over-draw, also as the first sale",
+        |w| {
+            w.sale("P1", "D1", split(37, &[BOX]))
+                .at("2026-03-10 09:00")
+                .gives("BLOCK", &["DUPLICATE SPLIT_OVERDRAW LATER"])
+                .recorded(false);
+            w.sale("P1", "D2", split(36, &[BOX]))
+                .at("2026-03-10 10:00")
+                .allowed();
+        },
+    ),
     ("case 17: what comes back may be drawn again", |w| {
         w.sale("P1", "D1", split(30, &[BOX]))
             .at("2026-03-10 09:00")

@@ -75,11 +75,7 @@ fn hospital() -> InstitutionTraits {
 }
 
 fn situation() -> Situation<'static> {
-    let drug = DrugTraits {
-        drug_class: DrugClass::Western,
-        dosage_form: "tablet",
-        must_split: false,
-    };
+    let drug = DrugTraits { drug_class: DrugClass::Western, dosage_form: "tablet", must_split: false };
     Situation {
         institution: hospital(),
         scene: Scene::Outpatient,

@@ -67,29 +67,18 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let reasons = one_of(&[Reason::Duplicate, Reason::NoCode]);
     let classes = rarely(DuplicateClass::ALL);
     let dates = (weighted(0.3, days()), weighted(0.3, days()));
-    let rule = (
-        reasons,
-        classes,
-        scopes(),
-        dates,
-        one_of(Enforcement::ALL),
-        1..500_usize,
-    )
-        .prop_map(
-            |(reason, class, scope, (valid_from, valid_to), enforcement, line)| Rule {
-                reason,
-                class,
-                scope,
-                valid_from,
-                valid_to,
-                enforcement,
-                note: String::new(),
-                source: RuleSource {
-                    file: "test.toml".into(),
-                    line,
-                },
-            },
-        );
+    let rule = (reasons, classes, scopes(), dates, one_of(Enforcement::ALL), 1..500_usize).prop_map(
+        |(reason, class, scope, (valid_from, valid_to), enforcement, line)| Rule {
+            reason,
+            class,
+            scope,
+            valid_from,
+            valid_to,
+            enforcement,
+            note: String::new(),
+            source: RuleSource { file: "test.toml".into(), line },
+        },
+    );
     proptest::collection::vec(rule, 0..30)
 }
 
@@ -101,58 +90,37 @@ fn situations() -> impl Strategy<Value = Situation<'static>> {
         proptest::option::of(days()),
         proptest::option::of(days()),
     )
-        .prop_map(
-            |(kind, division, ownership, agreement_signed_on, transition_ends_on)| InstitutionTraits {
+        .prop_map(|(kind, division, ownership, agreement_signed_on, transition_ends_on)| {
+            InstitutionTraits {
                 kind,
                 division: Division(division),
                 ownership,
                 agreement_signed_on,
                 transition_ends_on,
-            },
-        );
-    let drug = (one_of(DrugClass::ALL), one_of(&FORMS), any::<bool>()).prop_map(
-        |(drug_class, dosage_form, must_split)| DrugTraits {
-            drug_class,
-            dosage_form,
-            must_split,
-        },
-    );
+            }
+        });
+    let drug = (one_of(DrugClass::ALL), one_of(&FORMS), any::<bool>())
+        .prop_map(|(drug_class, dosage_form, must_split)| DrugTraits { drug_class, dosage_form, must_split });
     let drug = proptest::option::of(drug);
-    (
-        institution,
-        one_of(Scene::ALL),
-        one_of(Payment::ALL),
-        drug,
-        any::<bool>(),
-        days(),
-    )
-        .prop_map(|(institution, scene, payment, drug, split, day)| Situation {
+    (institution, one_of(Scene::ALL), one_of(Payment::ALL), drug, any::<bool>(), days()).prop_map(
+        |(institution, scene, payment, drug, split, day)| Situation {
             institution,
             scene,
             payment,
             drug,
             split,
             day,
-        })
+        },
+    )
 }
 
 /// The first day on which a period counts as ended, written out month by month.
 fn ended(end: Option<Date>, day: Date) -> Option<Period> {
-    end.map(|end| {
-        if end <= day {
-            Period::Ended
-        } else {
-            Period::Running
-        }
-    })
+    end.map(|end| if end <= day { Period::Ended } else { Period::Running })
 }
 
 fn six_months_after(day: Date) -> Date {
-    let (year, month) = if day.month() > 6 {
-        (1, day.month() - 6)
-    } else {
-        (0, day.month() + 6)
-    };
+    let (year, month) = if day.month() > 6 { (1, day.month() - 6) } else { (0, day.month() + 6) };
     date(day.year() + year, month, day.day())
 }
 
@@ -164,21 +132,9 @@ fn fits<T: PartialEq>(wanted: &Option<T>, found: &Option<T>) -> bool {
 fn scope_matches(scope: &Scope, at: &Situation<'_>) -> bool {
     let party = at.institution;
     let new = party.agreement_signed_on.map(|day| day >= date(2025, 5, 28));
-    let agreement = new.map(|new| {
-        if new {
-            AgreementStatus::New
-        } else {
-            AgreementStatus::Existing
-        }
-    });
-    let end = if new == Some(true) {
-        party.agreement_signed_on
-    } else {
-        party.transition_ends_on
-    };
-    let transition = party
-        .ownership
-        .map(|_| ended(end, at.day).unwrap_or(Period::Ended));
+    let agreement = new.map(|new| if new { AgreementStatus::New } else { AgreementStatus::Existing });
+    let end = if new == Some(true) { party.agreement_signed_on } else { party.transition_ends_on };
+    let transition = party.ownership.map(|_| ended(end, at.day).unwrap_or(Period::Ended));
     let coaching = ended(party.agreement_signed_on.map(six_months_after), at.day);
     party.division.is_within(&scope.division_prefix.to_string())
         && fits(&scope.kind, &Some(party.kind))
@@ -189,10 +145,7 @@ fn scope_matches(scope: &Scope, at: &Situation<'_>) -> bool {
         && fits(&scope.scene, &Some(at.scene))
         && fits(&scope.payment, &Some(at.payment))
         && fits(&scope.drug_class, &at.drug.map(|drug| drug.drug_class))
-        && fits(
-            &scope.dosage_form,
-            &at.drug.map(|drug| drug.dosage_form.to_owned()),
-        )
+        && fits(&scope.dosage_form, &at.drug.map(|drug| drug.dosage_form.to_owned()))
         && fits(&scope.must_split, &at.drug.map(|drug| drug.must_split))
         && fits(&scope.split, &Some(at.split))
 }
@@ -208,13 +161,7 @@ fn rule_matches(rule: &Rule, class: Option<DuplicateClass>, at: &Situation<'_>) 
 fn weight(rule: &Rule) -> impl Ord + std::fmt::Debug + use<> {
     let scope = &rule.scope;
     let prefix = scope.division_prefix.to_string().len();
-    (
-        prefix,
-        scope.other_fields_set(),
-        rule.class.is_some(),
-        rule.valid_from,
-        rule.enforcement,
-    )
+    (prefix, scope.other_fields_set(), rule.class.is_some(), rule.valid_from, rule.enforcement)
 }
 
 proptest! {

@@ -19,17 +19,11 @@ fn check(
 
 fn signed(day: Date) -> InstitutionTraits {
     let agreement_signed_on = Some(day);
-    InstitutionTraits {
-        agreement_signed_on,
-        ..hospital()
-    }
+    InstitutionTraits { agreement_signed_on, ..hospital() }
 }
 
 fn transition(end: Option<Date>) -> InstitutionTraits {
-    InstitutionTraits {
-        transition_ends_on: end,
-        ..hospital()
-    }
+    InstitutionTraits { transition_ends_on: end, ..hospital() }
 }
 
 #[test]
@@ -46,24 +40,12 @@ fn edge_case_38_the_first_and_last_day_of_a_rule() {
 
 #[test]
 fn edge_case_38_the_end_of_the_transition() {
-    let ended = rule(
-        scope(|scope| scope.transition = Some(Period::Ended)),
-        Enforcement::Block,
-    );
-    let running = rule(
-        scope(|scope| scope.transition = Some(Period::Running)),
-        Enforcement::Block,
-    );
+    let ended = rule(scope(|scope| scope.transition = Some(Period::Ended)), Enforcement::Block);
+    let running = rule(scope(|scope| scope.transition = Some(Period::Running)), Enforcement::Block);
     let end = Some(date(2025, 9, 30));
     let new = signed(date(2025, 6, 1));
-    let new_with_end = InstitutionTraits {
-        transition_ends_on: end,
-        ..new
-    };
-    let unsigned = InstitutionTraits {
-        agreement_signed_on: None,
-        ..transition(end)
-    };
+    let new_with_end = InstitutionTraits { transition_ends_on: end, ..new };
+    let unsigned = InstitutionTraits { agreement_signed_on: None, ..transition(end) };
     #[rustfmt::skip]
     let rows = [
         ("existing, the day before", transition(end), (2025, 9, 29), false),
@@ -83,14 +65,8 @@ fn edge_case_38_the_end_of_the_transition() {
 
 #[test]
 fn edge_case_38_the_end_of_coaching() {
-    let ended = rule(
-        scope(|scope| scope.coaching = Some(Period::Ended)),
-        Enforcement::Block,
-    );
-    let running = rule(
-        scope(|scope| scope.coaching = Some(Period::Running)),
-        Enforcement::Block,
-    );
+    let ended = rule(scope(|scope| scope.coaching = Some(Period::Ended)), Enforcement::Block);
+    let running = rule(scope(|scope| scope.coaching = Some(Period::Running)), Enforcement::Block);
     #[rustfmt::skip]
     let rows = [
         ("the day before", date(2025, 3, 15), (2025, 9, 14), false),
@@ -106,14 +82,8 @@ fn edge_case_38_the_end_of_coaching() {
 
 #[test]
 fn edge_case_38_the_first_day_of_new_agreements() {
-    let new = rule(
-        scope(|scope| scope.agreement = Some(AgreementStatus::New)),
-        Enforcement::Block,
-    );
-    let existing = rule(
-        scope(|scope| scope.agreement = Some(AgreementStatus::Existing)),
-        Enforcement::Block,
-    );
+    let new = rule(scope(|scope| scope.agreement = Some(AgreementStatus::New)), Enforcement::Block);
+    let existing = rule(scope(|scope| scope.agreement = Some(AgreementStatus::Existing)), Enforcement::Block);
     for (signed_on, is_new) in [(date(2025, 5, 27), false), (date(2025, 5, 28), true)] {
         check("new", &new, signed(signed_on), (2026, 1, 1), is_new);
         check("existing", &existing, signed(signed_on), (2026, 1, 1), !is_new);
@@ -150,15 +120,7 @@ fn what_is_not_known_does_not_match() {
     ];
     for (name, set, when_unregistered, when_unsigned) in rows {
         let rule = rule(scope(set), Enforcement::Block);
-        assert_eq!(
-            applies(&rule, &unregistered),
-            when_unregistered,
-            "{name}, not registered"
-        );
-        assert_eq!(
-            applies(&rule, &unsigned),
-            when_unsigned,
-            "{name}, day of signing not known"
-        );
+        assert_eq!(applies(&rule, &unregistered), when_unregistered, "{name}, not registered");
+        assert_eq!(applies(&rule, &unsigned), when_unsigned, "{name}, day of signing not known");
     }
 }

@@ -5,11 +5,7 @@ use crate::domain::verdict::DuplicateClass;
 
 #[test]
 fn the_most_specific_rule_wins() {
-    let of = |scope| {
-        with(&rule(scope, Enforcement::Remind), |rule| {
-            rule.reason = Reason::Duplicate
-        })
-    };
+    let of = |scope| with(&rule(scope, Enforcement::Remind), |rule| rule.reason = Reason::Duplicate);
     let classed = |of: &Rule| with(of, |rule| rule.class = Some(DuplicateClass::SplitOverdraw));
     let from = |of: &Rule, month| with(of, |rule| rule.valid_from = Some(date(2025, month, 1)));
     let any = of(Scope::default());
@@ -88,19 +84,10 @@ fn explain_names_the_first_difference_of_each_rule() {
         .iter()
         .map(|candidate| (candidate.mismatch.map_or("", Mismatch::name), candidate.wins))
         .collect();
-    assert_eq!(
-        found.first(),
-        Some(&("division_prefix", false)),
-        "the most specific comes first"
-    );
+    assert_eq!(found.first(), Some(&("division_prefix", false)), "the most specific comes first");
     assert_eq!(found.last(), Some(&("", false)), "the least specific comes last");
     found.sort_unstable();
-    let expected = [
-        ("", false),
-        ("", true),
-        ("division_prefix", false),
-        ("kind", false),
-    ];
+    let expected = [("", false), ("", true), ("division_prefix", false), ("kind", false)];
     assert_eq!(found[..4], expected);
     assert_eq!(found[4..], [("valid_from", false), ("valid_to", false)]);
 }
@@ -129,19 +116,13 @@ fn each_field_that_differs_is_named() {
         assert_eq!(found, Some(field));
     }
     let all = scope(|scope| rows.iter().for_each(|(_, set)| set(scope)));
-    assert_eq!(
-        all.first_mismatch(&situation(), &Settings::default()),
-        Some(ScopeField::DivisionPrefix)
-    );
+    assert_eq!(all.first_mismatch(&situation(), &Settings::default()), Some(ScopeField::DivisionPrefix));
 }
 
 #[test]
 fn the_most_specific_exemption_is_named() {
     let hospitals = scope(|scope| scope.kind = Some(InstitutionKind::Hospital));
-    let exemptions = vec![
-        exemption("everybody", Scope::default()),
-        exemption("hospitals", hospitals),
-    ];
+    let exemptions = vec![exemption("everybody", Scope::default()), exemption("hospitals", hospitals)];
     let policy = Policy::new(vec![], exemptions, Settings::default());
     let check = |kind, day, expected: Option<&str>| {
         let mut at = situation();
@@ -189,14 +170,7 @@ fn only_rules_that_could_meet_as_equals_contradict_each_other() {
     for (name, one, other, expected) in rows {
         let block = with(other, |rule| rule.enforcement = Enforcement::Block);
         assert_eq!(!contradictions([one, &block]).is_empty(), expected, "{name}");
-        assert_eq!(
-            !contradictions([&block, one]).is_empty(),
-            expected,
-            "{name}, other way round"
-        );
-        assert!(
-            contradictions([one, other]).is_empty(),
-            "{name}, the same enforcement"
-        );
+        assert_eq!(!contradictions([&block, one]).is_empty(), expected, "{name}, other way round");
+        assert!(contradictions([one, other]).is_empty(), "{name}, the same enforcement");
     }
 }

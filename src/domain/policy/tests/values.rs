@@ -5,11 +5,7 @@ use super::*;
 #[test]
 fn a_prefix_is_up_to_six_digits() {
     for bad in ["1301021", "13a", " 13", "13 ", "-1", "1.3", "１３"] {
-        assert_eq!(
-            DivisionPrefix::parse(bad),
-            Err(BadDivisionPrefix(bad.into())),
-            "{bad:?}"
-        );
+        assert_eq!(DivisionPrefix::parse(bad), Err(BadDivisionPrefix(bad.into())), "{bad:?}");
     }
     for good in ["", "1", "13", "013", "000000", "130102"] {
         assert_eq!(prefix(good).to_string(), good);
@@ -22,23 +18,14 @@ fn a_prefix_covers_what_starts_with_it() {
     for division in [130_102, 13_999, 0] {
         for text in ["", "0", "1", "13", "013", "0139", "130102", "130103", "000000"] {
             let expected = Division(division).is_within(text);
-            assert_eq!(
-                prefix(text).covers(Division(division)),
-                expected,
-                "{division} {text:?}"
-            );
+            assert_eq!(prefix(text).covers(Division(division)), expected, "{division} {text:?}");
         }
     }
 }
 
 #[test]
 fn prefixes_overlap_where_one_starts_with_the_other() {
-    let rows = [
-        ("13", "1301", true),
-        ("", "99", true),
-        ("13", "12", false),
-        ("013", "13", false),
-    ];
+    let rows = [("13", "1301", true), ("", "99", true), ("13", "12", false), ("013", "13", false)];
     for (one, other, expected) in rows {
         assert_eq!(prefix(one).overlaps(prefix(other)), expected, "{one:?} {other:?}");
         assert_eq!(prefix(other).overlaps(prefix(one)), expected, "{other:?} {one:?}");
@@ -46,12 +33,7 @@ fn prefixes_overlap_where_one_starts_with_the_other() {
 }
 
 fn version(rule: Rule, exemption_name: &str, settings: Settings) -> PolicyVersion {
-    Policy::new(
-        vec![rule],
-        vec![exemption(exemption_name, Scope::default())],
-        settings,
-    )
-    .version()
+    Policy::new(vec![rule], vec![exemption(exemption_name, Scope::default())], settings).version()
 }
 
 #[test]
@@ -59,11 +41,7 @@ fn the_version_follows_the_meaning_of_rules() {
     let base = rule(Scope::default(), Enforcement::Block);
     let of = |change: fn(&mut Rule)| version(with(&base, change), "a", Settings::default());
     let original = of(|_| ());
-    assert_eq!(
-        of(|rule| rule.source = source("elsewhere.toml", 99)),
-        original,
-        "where it was written"
-    );
+    assert_eq!(of(|rule| rule.source = source("elsewhere.toml", 99)), original, "where it was written");
     let changed = [
         original,
         of(|rule| rule.reason = Reason::Oversold),
@@ -90,11 +68,7 @@ fn the_version_follows_the_settings() {
         version(rule(Scope::default(), Enforcement::Block), "a", settings)
     };
     let original = of(|_| ());
-    assert_eq!(
-        of(|settings| settings.url_hosts.reverse()),
-        original,
-        "the order of hosts"
-    );
+    assert_eq!(of(|settings| settings.url_hosts.reverse()), original, "the order of hosts");
     let changed = [
         original,
         of(|settings| settings.hold_minutes = 77),

@@ -14,9 +14,7 @@ async fn closing_waits_for_what_was_accepted() {
     let files = TestFiles::default();
     let store = open(dir.path(), &files);
     let first = held(&store, &files, claim(&[0], "r0"));
-    let commits: Vec<_> = (1..20)
-        .map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}"))))
-        .collect();
+    let commits: Vec<_> = (1..20).map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}")))).collect();
     queued(&store, 19).await;
     let closing = {
         let store = Arc::clone(&store);
@@ -26,10 +24,7 @@ async fn closing_waits_for_what_was_accepted() {
         tokio::task::yield_now().await;
     }
     let late = store.commit(claim(&[99], "late")).await.unwrap_err();
-    assert!(
-        matches!(late, CommitError::Refused(StoreError::Stopped(_))),
-        "{late}"
-    );
+    assert!(matches!(late, CommitError::Refused(StoreError::Stopped(_))), "{late}");
     assert!(!closing.is_finished(), "closed while work was waiting");
     files.release();
     first.await.unwrap().unwrap();
@@ -47,15 +42,11 @@ async fn closing_waits_for_what_was_accepted() {
 async fn a_caller_that_goes_away_leaves_all_or_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
-    let options = EmbeddedOptions {
-        queue_changes_max: 4,
-        ..super::options()
-    };
+    let options = EmbeddedOptions { queue_changes_max: 4, ..super::options() };
     let store = open_with(dir.path(), &files, &options);
     let first = held(&store, &files, claim(&[0, 100], "r0"));
-    let accepted: Vec<_> = (1..5)
-        .map(|n| spawn_commit(&store, claim(&[n, n + 100], &format!("r{n}"))))
-        .collect();
+    let accepted: Vec<_> =
+        (1..5).map(|n| spawn_commit(&store, claim(&[n, n + 100], &format!("r{n}")))).collect();
     queued(&store, 4).await;
     // The queue is full: this one is not accepted yet.
     let waiting = spawn_commit(&store, claim(&[5, 105], "r5"));
@@ -66,20 +57,8 @@ async fn a_caller_that_goes_away_leaves_all_or_nothing() {
     }
     files.release();
     let store = reopen(store, dir.path()).await;
-    assert_eq!(
-        versions(&store, &[0, 1, 2, 3, 4]).await,
-        [1; 5],
-        "what was accepted is made"
-    );
-    assert_eq!(
-        versions(&store, &[100, 101, 102, 103, 104]).await,
-        [1; 5],
-        "the other half too"
-    );
-    assert_eq!(
-        versions(&store, &[5, 105]).await,
-        [0; 2],
-        "what was not accepted is not"
-    );
+    assert_eq!(versions(&store, &[0, 1, 2, 3, 4]).await, [1; 5], "what was accepted is made");
+    assert_eq!(versions(&store, &[100, 101, 102, 103, 104]).await, [1; 5], "the other half too");
+    assert_eq!(versions(&store, &[5, 105]).await, [0; 2], "what was not accepted is not");
     assert_eq!(positions(&store).await[0].sold, Decimal::from(5));
 }

@@ -42,10 +42,7 @@ impl TestFiles {
     /// Returns once a sync waits; to be called where waiting does no harm.
     pub fn until_waiting(&self) {
         let not_yet = |switches: &mut Switches| !switches.waiting;
-        let waited = self
-            .0
-            .1
-            .wait_timeout_while(self.switches(), super::PATIENCE, not_yet);
+        let waited = self.0.1.wait_timeout_while(self.switches(), super::PATIENCE, not_yet);
         assert!(!waited.unwrap().1.timed_out(), "no sync came");
     }
 
@@ -94,11 +91,7 @@ impl LogFile for TestFile {
         let (fail, panics) = (switches.fail_sync, switches.panic_in_sync);
         drop(switches);
         assert!(!panics, "a fault put in by the test");
-        if fail {
-            Err(io::Error::other("injected"))
-        } else {
-            self.0.sync_data()
-        }
+        if fail { Err(io::Error::other("injected")) } else { self.0.sync_data() }
     }
 
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {

@@ -22,20 +22,14 @@ async fn many_commits_share_one_sync() {
     let store = open(dir.path(), &files);
     let before = files.switches().syncs;
     let first = held(&store, &files, first_claim());
-    let commits: Vec<_> = (0..200)
-        .map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}"))))
-        .collect();
+    let commits: Vec<_> = (0..200).map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}")))).collect();
     queued(&store, 200).await;
     files.release();
     first.await.unwrap().unwrap();
     for commit in commits {
         commit.await.unwrap().unwrap();
     }
-    assert_eq!(
-        files.switches().syncs - before,
-        2,
-        "one for the first commit, one for all others"
-    );
+    assert_eq!(files.switches().syncs - before, 2, "one for the first commit, one for all others");
     let all: Vec<_> = (0..200).collect();
     assert_eq!(versions(&store, &all).await, [1; 200]);
 }
@@ -44,16 +38,11 @@ async fn many_commits_share_one_sync() {
 async fn the_limit_of_a_group_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
-    let options = super::EmbeddedOptions {
-        group_changes_max: 10,
-        ..super::options()
-    };
+    let options = super::EmbeddedOptions { group_changes_max: 10, ..super::options() };
     let store = super::open_with(dir.path(), &files, &options);
     let before = files.switches().syncs;
     let first = held(&store, &files, first_claim());
-    let commits: Vec<_> = (0..25)
-        .map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}"))))
-        .collect();
+    let commits: Vec<_> = (0..25).map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}")))).collect();
     queued(&store, 25).await;
     files.release();
     first.await.unwrap().unwrap();
@@ -64,19 +53,11 @@ async fn the_limit_of_a_group_is_kept() {
 }
 
 fn only(claim: crate::domain::judge::ClaimChange) -> Change {
-    Change {
-        claims: vec![claim],
-        ..Change::default()
-    }
+    Change { claims: vec![claim], ..Change::default() }
 }
 
 fn question() -> AwaitedKey {
-    AwaitedKey {
-        pool: super::pool(),
-        catalog_code: "D".to_owned(),
-        request: request("r1"),
-        line: 1,
-    }
+    AwaitedKey { pool: super::pool(), catalog_code: "D".to_owned(), request: request("r1"), line: 1 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,14 +67,8 @@ async fn changes_of_one_group_see_each_other() {
     let store = open(dir.path(), &files);
     let first = held(&store, &files, first_claim());
     // One after the other into the queue, so that their order is known.
-    let wait = Change {
-        awaited: vec![question()],
-        ..Change::default()
-    };
-    let settle = Change {
-        settled: vec![question()],
-        ..Change::default()
-    };
+    let wait = Change { awaited: vec![question()], ..Change::default() };
+    let settle = Change { settled: vec![question()], ..Change::default() };
     let changes = [
         only(swap(1, 0)),
         only(swap(1, 1)),
@@ -119,26 +94,11 @@ async fn changes_of_one_group_see_each_other() {
     }
     let conflict = || Err(CommitError::Conflict);
     let ok = || Ok(());
-    let expected = [
-        ok(),
-        ok(),
-        conflict(),
-        conflict(),
-        ok(),
-        ok(),
-        conflict(),
-        conflict(),
-        ok(),
-        ok(),
-    ];
+    let expected = [ok(), ok(), conflict(), conflict(), ok(), ok(), conflict(), conflict(), ok(), ok()];
     assert_eq!(told, expected);
     assert_eq!(versions(&store, &[1, 2, 3, 4]).await, [3, 1, 1, 0]);
     assert_eq!(store.awaited(None, 9).await.unwrap(), []);
-    assert_eq!(
-        positions(&store).await[0].sold,
-        Decimal::TWO,
-        "the first commit and r1"
-    );
+    assert_eq!(positions(&store).await[0].sold, Decimal::TWO, "the first commit and r1");
 
     // The same from the log alone.
     super::close(store).await;
@@ -159,9 +119,7 @@ async fn a_record_replaced_within_a_group_counts_once() {
     for (n, quantity) in [10, 10, 25, 7].into_iter().enumerate() {
         let store_of_load = Arc::clone(&store);
         loads.push(tokio::spawn(async move {
-            store_of_load
-                .add_purchases(vec![purchase("order", quantity)])
-                .await
+            store_of_load.add_purchases(vec![purchase("order", quantity)]).await
         }));
         queued(&store, n + 1).await;
     }
@@ -174,17 +132,11 @@ async fn a_record_replaced_within_a_group_counts_once() {
     let [added, unchanged, replaced] = [LoadStatus::Added, LoadStatus::Unchanged, LoadStatus::Replaced];
     assert_eq!(statuses, [added, unchanged, replaced, replaced]);
     for position in positions(&store).await {
-        assert_eq!(
-            (position.platform, position.records),
-            (Decimal::from(7), [1, 0, 0])
-        );
+        assert_eq!((position.platform, position.records), (Decimal::from(7), [1, 0, 0]));
     }
     // The table holds the last one too: the same once more changes nothing.
     let store = reopen(store, dir.path()).await;
-    assert_eq!(
-        store.add_purchases(vec![purchase("order", 7)]).await.unwrap(),
-        [unchanged]
-    );
+    assert_eq!(store.add_purchases(vec![purchase("order", 7)]).await.unwrap(), [unchanged]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,13 +151,7 @@ async fn a_loser_sees_the_winner_of_its_own_group() {
             tokio::spawn(async move {
                 let told = store.commit(claim(&[1, 2], &format!("r{n}"))).await;
                 let seen = store.histories(&[code(1), code(2)]).await.unwrap();
-                (
-                    told,
-                    seen.iter()
-                        .flatten()
-                        .map(|h: &History| h.version)
-                        .collect::<Vec<_>>(),
-                )
+                (told, seen.iter().flatten().map(|h: &History| h.version).collect::<Vec<_>>())
             })
         })
         .collect();

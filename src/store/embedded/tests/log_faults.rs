@@ -15,16 +15,10 @@ fn is_stopped(store: &EmbeddedStore) -> bool {
 
 async fn check_refused_as_stopped(store: &EmbeddedStore) {
     let told = store.commit(claim(&[77], "later")).await.unwrap_err();
-    assert!(
-        matches!(&told, CommitError::Refused(StoreError::Stopped(_))),
-        "{told}"
-    );
+    assert!(matches!(&told, CommitError::Refused(StoreError::Stopped(_))), "{told}");
     assert!(told.to_string().contains("needs a restart"), "{told}");
     let loaded = store.add_purchases(vec![purchase("order", 1)]).await.unwrap_err();
-    assert!(
-        matches!(&loaded, CommitError::Refused(StoreError::Stopped(_))),
-        "{loaded}"
-    );
+    assert!(matches!(&loaded, CommitError::Refused(StoreError::Stopped(_))), "{loaded}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,53 +31,31 @@ async fn a_failed_sync_is_unknown_and_stops_the_store() {
     state.mark_unchanged();
 
     let first = held(&store, &files, claim(&[2, 3], "r2"));
-    let behind: Vec<_> = (10..15)
-        .map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}"))))
-        .collect();
+    let behind: Vec<_> = (10..15).map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}")))).collect();
     queued(&store, 5).await;
     files.switches().fail_sync = true;
     files.release();
     let told = first.await.unwrap().unwrap_err();
-    assert!(
-        matches!(&told, CommitError::Unknown(why) if why.contains("in doubt")),
-        "{told}"
-    );
+    assert!(matches!(&told, CommitError::Unknown(why) if why.contains("in doubt")), "{told}");
     for commit in behind {
         let told = commit.await.unwrap().unwrap_err();
-        assert!(
-            matches!(&told, CommitError::Refused(StoreError::Stopped(_))),
-            "{told}"
-        );
+        assert!(matches!(&told, CommitError::Refused(StoreError::Stopped(_))), "{told}");
     }
     assert!(state.has_changed().unwrap() && is_stopped(&store));
 
     // The disk is well again: it must not be believed before the log was read again.
     files.switches().fail_sync = false;
     check_refused_as_stopped(&store).await;
-    assert_eq!(
-        versions(&store, &[1, 2, 3, 10]).await,
-        [1, 0, 0, 0],
-        "reads show what was acknowledged"
-    );
+    assert_eq!(versions(&store, &[1, 2, 3, 10]).await, [1, 0, 0, 0], "reads show what was acknowledged");
 
     let store = reopen(store, dir.path()).await;
     assert_eq!(*store.state().borrow(), StoreState::Ready);
     let found = versions(&store, &[1, 2, 3]).await;
     let recorded = found == [1, 1, 1];
-    assert!(
-        recorded || found == [1, 0, 0],
-        "a half of the change is left: {found:?}"
-    );
+    assert!(recorded || found == [1, 0, 0], "a half of the change is left: {found:?}");
     assert_eq!(store.outcome(&request("r2")).await.unwrap().is_some(), recorded);
-    assert_eq!(
-        positions(&store).await[0].sold,
-        Decimal::from(if recorded { 2 } else { 1 })
-    );
-    assert_eq!(
-        versions(&store, &[10, 11, 12, 13, 14, 77]).await,
-        [0; 6],
-        "what was refused is not there"
-    );
+    assert_eq!(positions(&store).await[0].sold, Decimal::from(if recorded { 2 } else { 1 }));
+    assert_eq!(versions(&store, &[10, 11, 12, 13, 14, 77]).await, [0; 6], "what was refused is not there");
     store.commit(claim(&[77], "later")).await.unwrap();
 }
 
@@ -93,9 +65,7 @@ async fn everybody_in_a_group_whose_sync_failed_is_in_doubt() {
     let files = TestFiles::default();
     let store = open(dir.path(), &files);
     let first = held(&store, &files, claim(&[1], "r1"));
-    let together: Vec<_> = (2..8)
-        .map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}"))))
-        .collect();
+    let together: Vec<_> = (2..8).map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}")))).collect();
     queued(&store, 6).await;
     // The first sync passes, the one of the others waits again and fails.
     files.step();

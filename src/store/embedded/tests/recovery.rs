@@ -45,43 +45,12 @@ async fn lived(dir: &Path) -> (std::sync::Arc<EmbeddedStore>, Vec<u64>) {
     for step in 0..8 {
         match step {
             0 => store.commit(claim(&[1, 2], "r1")).await.unwrap(),
-            1 => drop(
-                store
-                    .add_purchases(vec![purchase("o1", 10), purchase("o2", 4)])
-                    .await
-                    .unwrap(),
-            ),
-            2 => drop(
-                store
-                    .put_rows(vec![member_of(Some("other"))], Timestamp::UNIX_EPOCH)
-                    .await
-                    .unwrap(),
-            ),
-            3 => store
-                .commit(Change {
-                    claims: vec![swap(1, 1)],
-                    ..claim(&[3], "r2")
-                })
-                .await
-                .unwrap(),
-            4 => drop(
-                store
-                    .put_rows(vec![member_of(Some("chain"))], Timestamp::UNIX_EPOCH)
-                    .await
-                    .unwrap(),
-            ),
-            5 => drop(
-                store
-                    .add_purchases(vec![purchase("o1", 30), purchase("o3", -2)])
-                    .await
-                    .unwrap(),
-            ),
-            6 => drop(
-                store
-                    .put_rows(vec![member_of(None)], Timestamp::UNIX_EPOCH)
-                    .await
-                    .unwrap(),
-            ),
+            1 => drop(store.add_purchases(vec![purchase("o1", 10), purchase("o2", 4)]).await.unwrap()),
+            2 => drop(store.put_rows(vec![member_of(Some("other"))], Timestamp::UNIX_EPOCH).await.unwrap()),
+            3 => store.commit(Change { claims: vec![swap(1, 1)], ..claim(&[3], "r2") }).await.unwrap(),
+            4 => drop(store.put_rows(vec![member_of(Some("chain"))], Timestamp::UNIX_EPOCH).await.unwrap()),
+            5 => drop(store.add_purchases(vec![purchase("o1", 30), purchase("o3", -2)]).await.unwrap()),
+            6 => drop(store.put_rows(vec![member_of(None)], Timestamp::UNIX_EPOCH).await.unwrap()),
             _ => store.commit(claim(&[4], "r3")).await.unwrap(),
         }
         watermarks.push(store.tables.watermark().unwrap());
@@ -109,10 +78,7 @@ async fn a_watermark_behind_its_tables_counts_nothing_twice() {
 
 #[tokio::test]
 async fn a_watermark_that_is_no_place_in_the_log_is_refused() {
-    for (off, says) in [
-        (1, "acknowledged events are missing"),
-        (-1, "do not belong together"),
-    ] {
+    for (off, says) in [(1, "acknowledged events are missing"), (-1, "do not belong together")] {
         let dir = tempfile::tempdir().unwrap();
         let (store, watermarks) = lived(dir.path()).await;
         let mut batch = store.tables.db.batch();

@@ -15,18 +15,12 @@ use std::sync::Arc;
 #[track_caller]
 fn check_unfit(told: Result<(), CommitError>, says: &str) {
     let told = told.unwrap_err();
-    assert!(
-        matches!(&told, CommitError::Refused(StoreError::Unfit(_))),
-        "{told}"
-    );
+    assert!(matches!(&told, CommitError::Refused(StoreError::Unfit(_))), "{told}");
     assert!(told.to_string().contains(says), "{told} does not say {says:?}");
 }
 
 fn sold(pool: Pool, catalog_code: &str, units: Decimal) -> Change {
-    Change {
-        sold: vec![(pool, catalog_code.to_owned(), units)],
-        ..Change::default()
-    }
+    Change { sold: vec![(pool, catalog_code.to_owned(), units)], ..Change::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,25 +30,15 @@ async fn what_no_table_can_keep_is_refused() {
     store.commit(claim(&[1], "r1")).await.unwrap();
     let long = "x".repeat(70_000);
     check_unfit(store.commit(claim(&[2], &long)).await, "a name or number of");
+    check_unfit(store.commit(sold(super::pool(), &long, Decimal::ONE)).await, "a name or number of");
     check_unfit(
-        store.commit(sold(super::pool(), &long, Decimal::ONE)).await,
-        "a name or number of",
-    );
-    check_unfit(
-        store
-            .commit(sold(Pool::Chain(long.clone()), "D", Decimal::ONE))
-            .await,
+        store.commit(sold(Pool::Chain(long.clone()), "D", Decimal::ONE)).await,
         "a name or number of",
     );
     for units in [Decimal::MAX, Decimal::MIN] {
-        check_unfit(
-            store.commit(sold(super::pool(), "D", units)).await,
-            "units at once",
-        );
+        check_unfit(store.commit(sold(super::pool(), "D", units)).await, "units at once");
     }
-    let loaded = store
-        .add_purchases(vec![purchase("o1", 5), purchase(&long, 5)])
-        .await;
+    let loaded = store.add_purchases(vec![purchase("o1", 5), purchase(&long, 5)]).await;
     check_unfit(loaded.map(drop), "a name or number of");
     let scheme = RegistryRow::OwnScheme(OwnScheme {
         issuer: "maker".to_owned(),
@@ -69,19 +53,13 @@ async fn what_no_table_can_keep_is_refused() {
     // Nor does asking for it do any harm.
     assert_eq!(store.outcome(&request(&long)).await.unwrap(), None);
     assert_eq!(store.awaited(Some((&super::pool(), &long)), 9).await.unwrap(), []);
-    assert_eq!(
-        store.positions(&[(super::pool(), long)]).await.unwrap(),
-        [Position::default()]
-    );
+    assert_eq!(store.positions(&[(super::pool(), long)]).await.unwrap(), [Position::default()]);
 
     let store = reopen(store, dir.path()).await;
     assert_eq!(versions(&store, &[1, 2]).await, [1, 0]);
     assert_eq!(store.load_registry().await.unwrap().version, 0);
     // Nothing of the refused load counts, nor is it known.
-    assert_eq!(
-        store.add_purchases(vec![purchase("o1", 5)]).await.unwrap(),
-        [LoadStatus::Added]
-    );
+    assert_eq!(store.add_purchases(vec![purchase("o1", 5)]).await.unwrap(), [LoadStatus::Added]);
     assert_eq!(positions(&store).await[0].platform, Decimal::from(5));
 }
 

@@ -11,9 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// One segment holds everything.
-const LARGE: LogOptions = LogOptions {
-    segment_bytes_max: 1 << 30,
-};
+const LARGE: LogOptions = LogOptions { segment_bytes_max: 1 << 30 };
 
 /// Opens a damaged log whose last group begins at `last_start` of all `groups`.
 ///
@@ -72,13 +70,8 @@ fn the_newest_segment_cut_at_every_byte_keeps_every_whole_group() {
 /// Writes the segments before `newest` again: the log went on in them.
 fn restore(dir: &Path, newest: &Path) {
     let (original, _) = written(20);
-    segments(dir)
-        .iter()
-        .for_each(|path| fs::remove_file(path).unwrap());
-    for path in segments(original.path())
-        .iter()
-        .filter(|path| path.file_name() < newest.file_name())
-    {
+    segments(dir).iter().for_each(|path| fs::remove_file(path).unwrap());
+    for path in segments(original.path()).iter().filter(|path| path.file_name() < newest.file_name()) {
         fs::copy(path, dir.join(path.file_name().unwrap())).unwrap();
     }
 }
@@ -93,12 +86,7 @@ fn any_changed_byte_of_the_newest_segment_is_cut_off_or_refused() {
     for offset in 0..whole.len() {
         change_byte(&newest, offset);
         check_refused_if_applied(dir.path(), receipts[19].end, offset);
-        check_damaged(
-            dir.path(),
-            &groups(20),
-            offset as u64 >= last,
-            &format!("byte {offset}"),
-        );
+        check_damaged(dir.path(), &groups(20), offset as u64 >= last, &format!("byte {offset}"));
         segments(dir.path())
             .iter()
             .filter(|path| **path > newest)
@@ -110,10 +98,7 @@ fn any_changed_byte_of_the_newest_segment_is_cut_off_or_refused() {
 /// Where the stores have seen the whole log, nothing may be cut off.
 #[track_caller]
 fn check_refused_if_applied(dir: &Path, end: u64, offset: usize) {
-    assert!(
-        open(dir, end).is_err(),
-        "an applied group was cut off: byte {offset}"
-    );
+    assert!(open(dir, end).is_err(), "an applied group was cut off: byte {offset}");
 }
 
 #[test]
@@ -153,20 +138,9 @@ fn a_segment_that_was_never_begun_is_removed() {
         let (dir, receipts) = written(20);
         let unborn = dir.path().join(format!("{:020}.log", receipts[19].end));
         fs::write(&unborn, header).unwrap();
-        check_refused(
-            dir.path(),
-            receipts[19].end + 1,
-            "acknowledged events are missing",
-        );
+        check_refused(dir.path(), receipts[19].end + 1, "acknowledged events are missing");
         let (log, replayed, report) = open(dir.path(), 0).unwrap();
-        assert_eq!(
-            report,
-            super::OpenReport {
-                end: receipts[19].end,
-                torn_bytes: 0,
-                removed_segment: true
-            }
-        );
+        assert_eq!(report, super::OpenReport { end: receipts[19].end, torn_bytes: 0, removed_segment: true });
         assert!(!unborn.exists());
         check_goes_on(log, dir.path(), replayed);
     }
@@ -209,16 +183,10 @@ fn lost_inserted_and_foreign_frames_are_refused() {
         fs::write(&path, bytes).unwrap();
         check_refused(dir.path(), 0, says);
     };
-    row(
-        |bytes, s| drop(bytes.drain(s[1]..s[2])),
-        "another sequence number",
-    );
+    row(|bytes, s| drop(bytes.drain(s[1]..s[2])), "another sequence number");
     row(|bytes, s| drop(bytes.drain(s[2]..s[2] + 1)), "later group");
     row(|bytes, s| drop(bytes.splice(s[3]..s[3], [0; 512])), "later group");
-    row(
-        |bytes, s| bytes.extend_from_within(s[3]..),
-        "another sequence number",
-    );
+    row(|bytes, s| bytes.extend_from_within(s[3]..), "another sequence number");
 }
 
 #[test]
@@ -243,12 +211,7 @@ fn check_crafted(sequence: u64, moved: u64, payload_bytes: u64, refused: Option<
     let payload = vec![0; usize::try_from(payload_bytes).unwrap()];
     frame::encode(&mut frame, sequence, receipts[1].end + moved, &[payload]);
     let path = segments(dir.path()).remove(0);
-    OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .unwrap()
-        .write_all(&frame)
-        .unwrap();
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(&frame).unwrap();
     match refused {
         Some(says) => check_refused(dir.path(), 0, says),
         None => assert_eq!(open(dir.path(), 0).unwrap().1.len(), 3),
@@ -279,9 +242,7 @@ fn any_groups() -> impl Strategy<Value = Vec<Payloads>> {
 
 fn write_all(dir: &Path, all: &[Payloads], options: LogOptions) -> Vec<GroupReceipt> {
     let (mut log, _) = EventLog::open(dir, options, 0).unwrap();
-    all.iter()
-        .map(|payloads| log.append_group(payloads).unwrap())
-        .collect()
+    all.iter().map(|payloads| log.append_group(payloads).unwrap()).collect()
 }
 
 proptest! {

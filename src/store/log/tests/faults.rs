@@ -38,21 +38,14 @@ impl FaultyFiles {
 }
 
 fn fail_if(failing: bool) -> io::Result<()> {
-    if failing {
-        Err(io::Error::other("injected"))
-    } else {
-        Ok(())
-    }
+    if failing { Err(io::Error::other("injected")) } else { Ok(()) }
 }
 
 impl Write for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut faults = self.1.faults();
         let fits = faults.space_bytes.unwrap_or(usize::MAX);
-        let taken = bytes
-            .len()
-            .min(faults.write_bytes_max.unwrap_or(usize::MAX))
-            .min(fits);
+        let taken = bytes.len().min(faults.write_bytes_max.unwrap_or(usize::MAX)).min(fits);
         if taken == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -104,9 +97,7 @@ impl LogFiles for FaultyFiles {
 fn faulty(dir: &Path, count: usize) -> (EventLog, FaultyFiles) {
     let files = FaultyFiles::default();
     let (mut log, _) = EventLog::open_with(dir, SMALL, 0, Box::new(files.clone())).unwrap();
-    groups(count)
-        .iter()
-        .for_each(|payloads| drop(log.append_group(payloads).unwrap()));
+    groups(count).iter().for_each(|payloads| drop(log.append_group(payloads).unwrap()));
     (log, files)
 }
 
@@ -114,9 +105,7 @@ fn faulty(dir: &Path, count: usize) -> (EventLog, FaultyFiles) {
 fn before_roll() -> usize {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, _) = faulty(dir.path(), 0);
-    (0..)
-        .find(|n| log.append_group(&group(*n)).is_ok() && segments(dir.path()).len() == 2)
-        .unwrap()
+    (0..).find(|n| log.append_group(&group(*n)).is_ok() && segments(dir.path()).len() == 2).unwrap()
 }
 
 #[test]
@@ -156,11 +145,7 @@ fn a_full_disk_leaves_nothing_and_recovers_with_space() {
             assert_eq!(receipt.sequence, count as u64 + 1);
             drop(log);
             let (_, replayed, report) = open(dir.path(), 0).unwrap();
-            assert_eq!(
-                (replayed, report.torn_bytes),
-                (groups(count + 1), 0),
-                "{space} bytes left"
-            );
+            assert_eq!((replayed, report.torn_bytes), (groups(count + 1), 0), "{space} bytes left");
         }
     }
 }
@@ -171,32 +156,19 @@ fn a_failed_sync_poisons_for_good() {
     let (mut log, files) = faulty(dir.path(), 1);
     files.faults().fail_sync = true;
     let error = log.append_group(&group(1)).unwrap_err();
-    assert!(
-        matches!(error, LogError::SyncFailed(_)) && !error.retryable(),
-        "{error}"
-    );
+    assert!(matches!(error, LogError::SyncFailed(_)) && !error.retryable(), "{error}");
     files.faults().fail_sync = false;
     let syncs = files.faults().syncs;
     for _ in 0..3 {
         let error = log.append_group(&group(1)).unwrap_err();
-        assert!(
-            matches!(error, LogError::Poisoned) && !error.retryable(),
-            "{error}"
-        );
+        assert!(matches!(error, LogError::Poisoned) && !error.retryable(), "{error}");
     }
     assert!(log.is_poisoned());
-    assert_eq!(
-        files.faults().syncs,
-        syncs,
-        "a failed sync must not be tried again"
-    );
+    assert_eq!(files.faults().syncs, syncs, "a failed sync must not be tried again");
     drop(log);
     let (mut log, replayed, _) = open(dir.path(), 0).unwrap();
     assert!(replayed == groups(1) || replayed == groups(2), "{replayed:?}");
-    assert_eq!(
-        log.append_group(&group(1)).unwrap().sequence,
-        replayed.len() as u64 + 1
-    );
+    assert_eq!(log.append_group(&group(1)).unwrap().sequence, replayed.len() as u64 + 1);
 }
 
 /// Begins a segment while `fault` is on, then expects the log to be poisoned or not, and to open again.
@@ -207,11 +179,7 @@ fn check_roll(fault: fn(&mut Faults), poisons: bool) {
     let (mut log, files) = faulty(dir.path(), count);
     fault(&mut files.faults());
     let error = log.append_group(&group(count)).unwrap_err();
-    assert_eq!(
-        (error.poisons(), log.is_poisoned()),
-        (poisons, poisons),
-        "{error}"
-    );
+    assert_eq!((error.poisons(), log.is_poisoned()), (poisons, poisons), "{error}");
     *files.faults() = Faults::default();
     assert_eq!(log.append_group(&group(count)).is_err(), poisons);
     drop(log);
@@ -226,30 +194,17 @@ fn a_fault_while_a_segment_is_begun_loses_nothing() {
     check_roll(|faults| faults.space_bytes = Some(20), false);
     check_roll(|faults| faults.fail_sync = true, true);
     check_roll(|faults| faults.fail_sync_dir = true, true);
-    check_roll(
-        |faults| (faults.space_bytes, faults.fail_remove) = (Some(20), true),
-        true,
-    );
-    check_roll(
-        |faults| (faults.space_bytes, faults.fail_sync_dir) = (Some(20), true),
-        true,
-    );
+    check_roll(|faults| (faults.space_bytes, faults.fail_remove) = (Some(20), true), true);
+    check_roll(|faults| (faults.space_bytes, faults.fail_sync_dir) = (Some(20), true), true);
 }
 
 #[test]
 fn a_failed_rollback_poisons_and_reopening_cuts_it_off() {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, files) = faulty(dir.path(), 1);
-    *files.faults() = Faults {
-        space_bytes: Some(10),
-        fail_set_len: true,
-        ..Faults::default()
-    };
+    *files.faults() = Faults { space_bytes: Some(10), fail_set_len: true, ..Faults::default() };
     let error = log.append_group(&group(1)).unwrap_err();
-    assert!(
-        matches!(error, LogError::RollbackFailed { .. }) && log.is_poisoned(),
-        "{error}"
-    );
+    assert!(matches!(error, LogError::RollbackFailed { .. }) && log.is_poisoned(), "{error}");
     *files.faults() = Faults::default();
     assert!(matches!(log.append_group(&group(1)), Err(LogError::Poisoned)));
     drop(log);
@@ -263,9 +218,7 @@ fn a_log_that_cannot_be_synced_is_not_opened() {
     drop(faulty(dir.path(), 3));
     let files = FaultyFiles::default();
     files.faults().fail_sync = true;
-    let error = EventLog::open_with(dir.path(), SMALL, 0, Box::new(files))
-        .map(drop)
-        .unwrap_err();
+    let error = EventLog::open_with(dir.path(), SMALL, 0, Box::new(files)).map(drop).unwrap_err();
     assert!(error.to_string().starts_with("cannot sync"), "{error}");
 }
 

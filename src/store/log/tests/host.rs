@@ -12,10 +12,8 @@ struct SmallDisk(tempfile::TempDir);
 impl SmallDisk {
     fn mount() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
-            .arg(dir.path())
-            .status();
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(dir.path()).status();
         assert!(
             status.as_ref().is_ok_and(|status| status.success()),
             "this test needs to mount a 2 MiB tmpfs: run it as root or in a user namespace that may mount ({status:?})"
@@ -63,24 +61,15 @@ fn a_small_disk_fills_up_and_recovers() {
     let disk = SmallDisk::mount();
     let ballast = disk.0.path().join("ballast");
     fs::write(&ballast, vec![1; 1 << 20]).unwrap();
-    let options = LogOptions {
-        segment_bytes_max: 300_000,
-    };
+    let options = LogOptions { segment_bytes_max: 300_000 };
     let (mut log, _) = EventLog::open(&disk.path(), options, 0).unwrap();
     let first = fill(&mut log, 0);
     assert!(first > 20, "only {first} groups fitted");
     assert!(free_bytes(disk.0.path()).unwrap() < 40_000);
-    assert!(matches!(
-        log.append_group(&[vec![0; 30_000]]),
-        Err(LogError::Full(_))
-    ));
+    assert!(matches!(log.append_group(&[vec![0; 30_000]]), Err(LogError::Full(_))));
     fs::remove_file(&ballast).unwrap();
     let second = fill(&mut log, first);
-    assert!(
-        second > first + 20,
-        "only {} groups fitted after space came back",
-        second - first
-    );
+    assert!(second > first + 20, "only {} groups fitted after space came back", second - first);
     drop(log);
     check_filled(&disk.path(), second);
 }
@@ -104,12 +93,7 @@ fn a_killed_writer_loses_nothing_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (_, module) = module_path!().split_once("::").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "--nocapture",
-            &format!("{module}::child_that_appends_for_ever"),
-        ])
+        .args(["--ignored", "--exact", "--nocapture", &format!("{module}::child_that_appends_for_ever")])
         .env(CHILD_DIR, dir.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -124,8 +108,6 @@ fn a_killed_writer_loses_nothing_acknowledged() {
     let (_, replay) = EventLog::open(dir.path(), LogOptions::default(), 0).unwrap();
     let found: Vec<_> = replay.map(|group| payloads(&group.unwrap())).collect();
     assert!(found.len() >= 200, "{} groups are left", found.len());
-    let expected: Vec<_> = (0..found.len() as u64)
-        .map(|n| vec![n.to_le_bytes().to_vec()])
-        .collect();
+    let expected: Vec<_> = (0..found.len() as u64).map(|n| vec![n.to_le_bytes().to_vec()]).collect();
     assert_eq!(found, expected);
 }

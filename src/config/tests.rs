@@ -1,0 +1,48 @@
+//! Defaults, files and environment over each other, and mistakes.
+
+use super::*;
+use std::io::Write;
+
+fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    Config::load_with(Some(file.path()), |name| {
+        env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[test]
+fn defaults_are_valid_and_loopback() {
+    let config = Config::built_in().unwrap();
+    assert!(config.grpc.listen.ip().is_loopback());
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.store, EmbeddedOptions::default());
+}
+
+#[test]
+fn environment_wins_over_file_over_defaults() {
+    let file = "[grpc]\nlisten = '127.0.0.1:1'\n[limits]\ntext_bytes_max = 64\n";
+    let config =
+        load(file, &[("TRACEGATE_GRPC_LISTEN", "127.0.0.1:2"), ("TRACEGATE_POLICY_FILES", "a.toml, b.toml")]);
+    let config = config.unwrap();
+    assert_eq!(config.grpc.listen.port(), 2);
+    assert_eq!(config.limits.text_bytes_max, 64);
+    assert_eq!(config.policy_files, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let file = "[grpc]\nlisten = 'nowhere'\nlissten = 'x'\n[limits]\ntext_bytes_max = 'many'\n[nope]\na = 1\n[log]\nformat = 'xml'\n[shutdown]\ndrain_seconds_max = 0\n";
+    let ConfigError(mistakes) = load(file, &[("TRACEGATE_GRPC_REFLECTION", "perhaps")]).unwrap_err();
+    for part in [
+        "grpc.lissten",
+        "limits.text_bytes_max",
+        "[nope]",
+        "grpc.listen:",
+        "log.format",
+        "drain_seconds_max",
+        "TRACEGATE_GRPC_REFLECTION",
+    ] {
+        assert!(mistakes.iter().any(|m| m.contains(part)), "{part} in {mistakes:#?}");
+    }
+}

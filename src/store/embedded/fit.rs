@@ -1,0 +1,77 @@
+//! What the tables can keep. It is asked before the log is written: what is once in the log is applied at every
+//! start, so one row that cannot be applied would stop the gateway for good.
+
+use super::tables::{KEY_BYTES_MAX, awaited_key, outcome_key, position_key};
+use crate::domain::party::Pool;
+use crate::domain::purchase::PurchaseRecord;
+use crate::domain::registry::RegistryRow;
+use crate::store::log::FRAME_BYTES_MAX;
+use crate::store::{Change, StoreError};
+use rust_decimal::Decimal;
+
+/// The largest change, in bytes. A group may be a quarter frame longer than this.
+const CHANGE_BYTES_MAX: u64 = FRAME_BYTES_MAX / 2;
+/// The most units that one row adds to a position: 10^20, of which hundreds of millions still add up.
+const UNITS_MAX: Decimal = Decimal::from_parts(1_661_992_960, 1_808_227_885, 5, false, 0);
+
+/// Whether every key and amount of a change can be kept.
+pub(super) fn check_change(change: &Change) -> Result<(), StoreError> {
+    for outcome in &change.outcomes {
+        check_key(outcome_key(&outcome.key).len())?;
+    }
+    if let Some((key, _)) = &change.document {
+        check_key(outcome_key(key).len())?;
+    }
+    for question in change.awaited.iter().chain(&change.settled) {
+        check_key(awaited_key(question).len())?;
+    }
+    for (pool, catalog_code, units) in &change.sold {
+        check_key(position_key(pool, catalog_code).len())?;
+        check_units(*units)?;
+    }
+    Ok(())
+}
+
+/// Whether every purchase record can be kept and counted for its pools.
+pub(super) fn check_records(records: &[(PurchaseRecord, Option<String>)]) -> Result<(), StoreError> {
+    for (record, chain) in records {
+        check_key(record.identity().len())?;
+        if let Some(group) = chain {
+            check_key(position_key(&Pool::Chain(group.clone()), &record.catalog_code).len())?;
+        }
+        check_units(record.quantity)?;
+    }
+    Ok(())
+}
+
+/// Whether every registry row can be kept, and positions of the chain that an institution names.
+pub(super) fn check_rows(rows: &[RegistryRow]) -> Result<(), StoreError> {
+    for row in rows {
+        check_key(row.identity().len())?;
+        if let RegistryRow::Institution(institution) = row {
+            check_key(position_key(&institution.pool(), "").len())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a change with so many encoded bytes can be logged.
+pub(super) fn check_bytes(bytes: usize) -> Result<(), StoreError> {
+    check(bytes as u64 <= CHANGE_BYTES_MAX, || {
+        format!("{bytes} bytes in one change, at most {CHANGE_BYTES_MAX} are taken")
+    })
+}
+
+fn check_key(bytes: usize) -> Result<(), StoreError> {
+    check(bytes <= KEY_BYTES_MAX, || {
+        format!("a name or number of {bytes} bytes, at most {KEY_BYTES_MAX} are taken")
+    })
+}
+
+fn check_units(units: Decimal) -> Result<(), StoreError> {
+    check(units.abs() <= UNITS_MAX, || format!("{units} units at once, at most {UNITS_MAX} are taken"))
+}
+
+fn check(fits: bool, why: impl FnOnce() -> String) -> Result<(), StoreError> {
+    if fits { Ok(()) } else { Err(StoreError::Unfit(why())) }
+}
