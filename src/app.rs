@@ -56,6 +56,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
+    engine: Arc<Engine>,
+    policy_files: Vec<PathBuf>,
     store: Arc<dyn Store>,
     work: TaskTracker,
     stop: CancellationToken,
@@ -81,15 +83,31 @@ impl Gateway {
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
         let stop = CancellationToken::new();
-        let door = Door { engine, work: work.clone() };
+        let door = Door { engine: Arc::clone(&engine), work: work.clone() };
         let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
-        Ok(Self { address, store, work, stop, server, drain_max: config.drain_max })
+        let policy_files = config.policy_files.clone();
+        Ok(Self { address, engine, policy_files, store, work, stop, server, drain_max: config.drain_max })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads the policy files again. A bad file leaves the old policy in force.
+    pub async fn reload_policy(&self) {
+        let before = self.engine.knowledge().policy.version();
+        match load_policy(&self.policy_files) {
+            Ok(policy) => match self.engine.set_policy(policy).await {
+                Ok(()) => {
+                    let now = self.engine.knowledge().policy.version();
+                    tracing::info!(%before, %now, "policy read again");
+                }
+                Err(error) => tracing::error!(%error, in_force = %before, "the old policy stays in force"),
+            },
+            Err(error) => tracing::error!(%error, in_force = %before, "the old policy stays in force"),
+        }
     }
 
     /// Stops listening, finishes what is in flight within the deadline, closes the store.

@@ -15,7 +15,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[command(after_help = "Examples:
   tracegate serve
   tracegate serve --listen 127.0.0.1:6000 --data-dir /var/lib/tracegate
-  TRACEGATE_LOG_FORMAT=json tracegate serve --config tracegate.toml")]
+  TRACEGATE_LOG_FORMAT=json tracegate serve --config tracegate.toml
+
+SIGTERM or Ctrl-C finishes what is in flight within shutdown.drain_seconds_max; a second one ends at once.
+SIGHUP reads the policy files again; a bad file leaves the old policy in force.")]
 pub(super) struct Args {
     /// Settings over the defaults (TOML); `tracegate check-config` shows them all.
     #[arg(long, value_name = "FILE")]
@@ -36,27 +39,42 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let mut signals = Signals::new()?;
     let gateway = Gateway::start(&config, Arc::new(SystemClock)).await?;
     println!("tracegate listens on {}", gateway.address());
-    signals.next().await;
-    gateway.stop(async { signals.next().await }).await;
+    while signals.next().await == Told::ReadPolicy {
+        gateway.reload_policy().await;
+    }
+    gateway.stop(async { while signals.next().await == Told::ReadPolicy {} }).await;
     Ok(())
 }
 
-/// SIGTERM and Ctrl-C.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    ReadPolicy,
+}
+
+/// SIGTERM and Ctrl-C stop; SIGHUP reads the policy files again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self> {
         let listen = |kind| signal(kind).context("signals cannot be listened to");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::ReadPolicy,
         }
     }
 }

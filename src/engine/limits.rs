@@ -3,6 +3,8 @@
 use super::EngineError;
 use crate::domain::document::{Document, Line, ReturnDocument};
 use crate::domain::outcome::REQUEST_ID_BYTES_MAX;
+use crate::domain::purchase::PurchaseRecord;
+use crate::domain::registry::RegistryRow;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
@@ -32,6 +34,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// Bytes of a name, a note or a pattern in a loaded row.
+const LONG_TEXT_BYTES_MAX: usize = 1_000;
 
 /// The largest quantity or price that is still arithmetic and not a mistake.
 const AMOUNT_MAX: i64 = 1_000_000_000_000;
@@ -97,6 +102,42 @@ impl Limits {
         Ok(())
     }
 
+    /// Checks a purchase record.
+    pub fn check_purchase(&self, record: &PurchaseRecord) -> Result<(), EngineError> {
+        self.check_text("catalog_code", Some(&record.catalog_code))?;
+        self.check_text("order_no", Some(&record.order_no))?;
+        self.check_text("lot_no", Some(&record.lot_no))?;
+        check_long_text("supplier", &record.supplier)?;
+        check_amount("quantity", Some(record.quantity))?;
+        check_amount("unit_price", record.unit_price)
+    }
+
+    /// Checks a registry row.
+    pub fn check_row(&self, row: &RegistryRow) -> Result<(), EngineError> {
+        match row {
+            RegistryRow::Institution(institution) => {
+                check_long_text("name", &institution.name)?;
+                self.check_text("chain_group", institution.chain_group.as_deref())
+            }
+            RegistryRow::Drug(drug) => {
+                self.check_text("catalog_code", Some(&drug.catalog_code))?;
+                check_long_text("name", &drug.name)?;
+                self.check_text("dosage_form", Some(&drug.dosage_form))?;
+                check_amount("listed_price", drug.listed_price)
+            }
+            RegistryRow::NoCode(entry) => {
+                self.check_text("catalog_code", Some(&entry.catalog_code))?;
+                check_long_text("note", &entry.note)
+            }
+            RegistryRow::OwnScheme(scheme) => {
+                self.check_text("issuer", Some(&scheme.issuer))?;
+                self.check_text("catalog_code", scheme.catalog_code.as_deref())?;
+                check_long_text("pattern", &scheme.pattern)
+            }
+            RegistryRow::Feed(_) => Ok(()),
+        }
+    }
+
     fn check_lines(&self, lines: &[Line]) -> Result<(), EngineError> {
         let (count, limit) = (lines.len(), self.lines_per_document_max);
         if count == 0 {
@@ -124,6 +165,18 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// Names, notes and patterns.
+fn check_long_text(field: &str, text: &str) -> Result<(), EngineError> {
+    if text.len() > LONG_TEXT_BYTES_MAX {
+        let what = format!("has {} bytes, at most {LONG_TEXT_BYTES_MAX} are allowed", text.len());
+        return Err(EngineError::invalid(field, what));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(EngineError::invalid(field, "holds a control character"));
+    }
+    Ok(())
 }
 
 fn check_amount(field: &str, amount: Option<Decimal>) -> Result<(), EngineError> {

@@ -29,8 +29,9 @@ impl Engine {
         let mut next = Knowledge::new(Arc::new(registry), Arc::clone(&before.policy))?;
         let (answers, version) = self.store.put_rows(rows, now).await?;
         if let Some(registry) = Arc::get_mut(&mut next.registry) {
+            let grown = version > before.registry.version;
             registry.version = version;
-            registry.changed_at = Some(now);
+            registry.changed_at = if grown { Some(now) } else { before.registry.changed_at };
         }
         self.knowledge.set(next);
         if feeds_changed {

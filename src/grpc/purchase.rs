@@ -40,7 +40,12 @@ impl Door {
         stream: Streaming<W>,
         read: impl Fn(W) -> Result<RegistryRow, EngineError>,
     ) -> Result<(Vec<pb::LoadResult>, u64), Status> {
-        let (rows, read_as) = self.collect(stream, read).await?;
+        let limits = *self.engine.limits();
+        let checked = |wire| {
+            let row = read(wire)?;
+            limits.check_row(&row).map(|()| row)
+        };
+        let (rows, read_as) = self.collect(stream, checked).await?;
         let (statuses, version) =
             self.run(|engine: Arc<Engine>| async move { engine.load_rows(&caller, rows).await }).await?;
         Ok((loaded(read_as, statuses), version))
@@ -54,7 +59,12 @@ impl PurchaseService for Purchases {
         request: Request<Streaming<pb::SubmitPurchasesRequest>>,
     ) -> Result<Response<pb::SubmitPurchasesResponse>, Status> {
         let caller = caller::of(&request)?;
-        let (records, read_as) = self.0.collect(request.into_inner(), purchase).await?;
+        let limits = *self.0.engine.limits();
+        let checked = |wire| {
+            let record = purchase(wire)?;
+            limits.check_purchase(&record).map(|()| record)
+        };
+        let (records, read_as) = self.0.collect(request.into_inner(), checked).await?;
         let work = |engine: Arc<Engine>| async move { engine.add_purchases(&caller, records).await };
         let statuses = self.0.run(work).await?;
         Ok(Response::new(pb::SubmitPurchasesResponse { results: loaded(read_as, statuses) }))

@@ -28,7 +28,7 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk is (nearly) full; nothing was accepted.
-    #[error("the disk is full: {0}")]
+    #[error("the store takes no changes right now: {0}")]
     Full(String),
     /// A sync or a table write failed; nothing is accepted until the gateway is started again.
     #[error("the store has stopped after a failed write and needs a restart: {0}")]

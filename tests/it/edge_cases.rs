@@ -22,10 +22,7 @@ fn told_in(source: &str) -> BTreeSet<u32> {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         text[..digits].parse().ok()
     };
-    ["\"case ", "fn case_"]
-        .iter()
-        .flat_map(|start| source.split(start).skip(1).filter_map(number))
-        .collect()
+    ["\"case ", "fn case_"].iter().flat_map(|start| source.split(start).skip(1).filter_map(number)).collect()
 }
 
 fn told_under(dir: &Path) -> BTreeSet<u32> {

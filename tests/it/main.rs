@@ -15,4 +15,5 @@ mod days;
 mod doors;
 mod edge_cases;
 mod faults;
+mod operations;
 mod support;

@@ -6,6 +6,7 @@ use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::{DuplicateClass, Role};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 /// The other side of a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Counterpart {
 }
 
 /// What two sales of one code collide over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConflictKind {
     /// Already sold.
     Duplicate(DuplicateClass),
@@ -45,8 +46,8 @@ pub struct Conflict {
 pub enum Standing {
     /// Another message about a sale that is on record: same answer as the first time.
     Same {
-        /// The duplicate finding of the first answer, with its other side where it is still there.
-        first_finding: Option<((DuplicateClass, Role), Option<Counterpart>)>,
+        /// The conflicts of the first answer, each with its other side where it is still there.
+        first_findings: Vec<(ConflictKind, Role, Option<Counterpart>)>,
         /// Whether this message adds something worth recording (document, quantity, the end of a hold).
         adds: bool,
         /// Units that only this message brings.
@@ -82,7 +83,8 @@ impl History {
 
     /// How a sale stands to this history.
     pub fn standing_of(&self, sale: &SaleEvent, lens: &Lens) -> Standing {
-        if self.events.is_empty() {
+        // Nearly all traffic. A first draw may still be more than the pack holds.
+        if self.events.is_empty() && sale.part == Part::Whole {
             return Standing::New { conflicts: Vec::new(), undecided_until: None };
         }
         let index = self.events.len();
@@ -116,13 +118,14 @@ impl History {
             let ends_hold = known.held_until.is_some() && matches!(sale.status, SaleStatus::Sold);
             ends_hold || !known.tells_the_same_as(target)
         });
-        let mark = known.and_then(|k| k.first_finding);
         let others = after.conflicts_of(target, lens);
-        let first_finding = mark.map(|(class, role)| {
-            let found = others.iter().find(|c| c.kind == ConflictKind::Duplicate(class));
-            ((class, role), found.or(others.first()).map(|c| c.other.clone()))
-        });
-        Standing::Same { first_finding, adds, new_units }
+        let other_side = |kind: ConflictKind| {
+            let found = others.iter().find(|c| c.kind == kind).or(others.first());
+            found.map(|c| c.other.clone())
+        };
+        let marks = known.map(|k| k.first_findings.as_slice()).unwrap_or_default();
+        let first_findings = marks.iter().map(|(kind, role)| (*kind, *role, other_side(*kind))).collect();
+        Standing::Same { first_findings, adds, new_units }
     }
 
     /// How a return stands to this history.
@@ -139,9 +142,10 @@ impl History {
         if after.paired_returns.len() > before.paired_returns.len() {
             return ReturnStanding::Paired;
         }
-        let moment = lens.effective_at(&Event::Return(back.clone()));
-        let sold_before =
-            before.sales.iter().any(|s| s.institution == back.institution && s.occurred_at <= moment);
+        let sold_before = before
+            .sales
+            .iter()
+            .any(|s| s.institution == back.institution && s.occurred_at <= back.occurred_at);
         if sold_before { ReturnStanding::AlreadyReturned } else { ReturnStanding::Unpaired }
     }
 }
@@ -209,7 +213,10 @@ impl State {
         };
         let draws = || self.sales.iter().filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }));
         let other = if over(target.start) {
-            draws().find(|s| s.start != target.start).unwrap_or(target)
+            let still_open =
+                |s: &&Ledgered| s.start < target.start && s.units_open_at(target.start) > Decimal::ZERO;
+            // A draw of more units than any pack holds stands against nobody but itself.
+            draws().find(still_open).unwrap_or(target)
         } else {
             draws().find(|s| s.start > target.start && over(s.start))?
         };

@@ -1,8 +1,8 @@
 //! Folds the events of one code, in the order in which they happened, into its sales and what is open of them.
 
-use super::{Event, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
+use super::{ConflictKind, Event, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
 use crate::domain::party::InstitutionCode;
-use crate::domain::verdict::{DuplicateClass, Role};
+use crate::domain::verdict::Role;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
@@ -21,8 +21,8 @@ pub struct Ledgered {
     pub members: Vec<usize>,
     /// Only held so far.
     pub held_until: Option<Timestamp>,
-    /// The duplicate finding of its first answer.
-    pub first_finding: Option<(DuplicateClass, Role)>,
+    /// The conflicts of its first answer.
+    pub first_findings: Vec<(ConflictKind, Role)>,
     document: Option<super::PaperKey>,
     visit: Option<super::PaperKey>,
     /// Place in the order of events at which it opens.
@@ -57,7 +57,7 @@ impl Ledgered {
             part: sale.part.clone(),
             members: vec![index],
             held_until: hold_end(sale),
-            first_finding: sale.first_finding,
+            first_findings: sale.first_findings.clone(),
             document: sale.document,
             visit: sale.visit,
             start: place,
@@ -80,6 +80,15 @@ impl Ledgered {
     /// Whether a message about this sale, of that moment, still speaks of it and not of a resale.
     fn covers(&self, occurred_at: Timestamp) -> bool {
         self.returned_at.is_none_or(|at| occurred_at < at)
+    }
+
+    /// Whether a return can speak of this sale. One that was heard of too late stands behind sales that
+    /// happened after it: it did not take those back.
+    fn may_come_back(&self, back: &ReturnEvent) -> bool {
+        self.institution == back.institution
+            && self.occurred_at <= back.occurred_at
+            && !self.is_returned()
+            && self.held_until.is_none()
     }
 
     fn close(&mut self, place: usize, at: Timestamp) {
@@ -137,7 +146,7 @@ impl Ledgered {
         };
         if sale.received_at < self.received_at {
             self.received_at = sale.received_at;
-            self.first_finding = sale.first_finding;
+            self.first_findings.clone_from(&sale.first_findings);
         }
         self.members.push(index);
     }
@@ -270,29 +279,30 @@ impl State {
     }
 
     /// The institution's open sales, the best match first: same document, same visit, then the latest.
-    /// A return that names the paper of one of them frees only those.
+    /// A return that names the document of one of them, or else the visit, frees only those.
     fn open_sales_for(&self, back: &ReturnEvent) -> Vec<usize> {
         let mut open: Vec<(u8, usize)> = self
             .sales
             .iter()
             .enumerate()
-            .filter(|(_, s)| s.institution == back.institution && !s.is_returned() && s.held_until.is_none())
+            .filter(|(_, s)| s.may_come_back(back))
             .map(|(at, s)| (closeness(s, back), at))
             .collect();
         open.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(&(best, _)) = open.first()
-            && best > 0
-        {
-            open.retain(|(closeness, _)| *closeness > 0);
-        }
+        // A document says more than the visit that it shares with others.
+        let least = open.first().map_or(0, |(best, _)| (*best).min(SAME_DOCUMENT));
+        open.retain(|(closeness, _)| *closeness >= least);
         open.into_iter().map(|(_, at)| at).collect()
     }
 }
 
+/// How close a sale is whose document the return names; a visit adds one.
+const SAME_DOCUMENT: u8 = 2;
+
 fn closeness(sale: &Ledgered, back: &ReturnEvent) -> u8 {
     let document = back.document.is_some() && back.document == sale.document;
     let visit = back.visit.is_some() && back.visit == sale.visit;
-    u8::from(document) * 2 + u8::from(visit)
+    u8::from(document) * SAME_DOCUMENT + u8::from(visit)
 }
 
 /// Takes units off a sale; gives how many it took.

@@ -13,7 +13,7 @@ pub use conflict::{Conflict, ConflictKind, Counterpart, ReturnStanding, Standing
 pub use fold::{Ledgered, State};
 
 use crate::domain::party::InstitutionCode;
-use crate::domain::verdict::{DuplicateClass, Role};
+use crate::domain::verdict::Role;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -75,8 +75,8 @@ pub struct SaleEvent {
     pub part: Part,
     /// Sold, held or voided.
     pub status: SaleStatus,
-    /// The duplicate finding that its first answer carried; a retry gets it again.
-    pub first_finding: Option<(DuplicateClass, Role)>,
+    /// The conflicts that its first answer carried; a retry gets them again.
+    pub first_findings: Vec<(ConflictKind, Role)>,
 }
 
 /// A patient brought the goods back.

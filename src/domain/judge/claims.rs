@@ -8,7 +8,7 @@ use crate::domain::claim::{
     Conflict, ConflictKind, Counterpart, Event, Lens, Part, SaleEvent, SaleStatus, Standing,
 };
 use crate::domain::code::CodeKey;
-use crate::domain::verdict::{DuplicateClass, Enforcement, Evidence, OtherSale, Reason, Role};
+use crate::domain::verdict::{Enforcement, Evidence, OtherSale, Reason, Role};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
@@ -86,11 +86,12 @@ impl Bench<'_> {
         let mut sale = self.sale_event(view, part, mode);
         fresh.judged += 1;
         match self.history(key).standing_of(&sale, &lens) {
-            Standing::Same { first_finding, adds, new_units } => {
+            Standing::Same { first_findings, adds, new_units } => {
                 fresh.units += new_units.unwrap_or_default();
-                if let Some((finding, other)) = first_finding {
-                    self.raise_first_finding(view, code, finding, other);
-                    sale.first_finding = Some(finding);
+                for (kind, role, other) in first_findings {
+                    sale.first_findings.push((kind, role));
+                    let evidence = other.map_or(Evidence::None, |other| self.other_sale(&other, false));
+                    self.raise_collision(view, code, kind, role, evidence);
                 }
                 if adds {
                     self.record(key, Event::Sale(sale));
@@ -107,7 +108,7 @@ impl Bench<'_> {
                     let note = Note::new(Evidence::HeldUntil(until)).code(code.text.clone());
                     self.raise(view, Reason::InDoubt, note);
                 }
-                sale.first_finding = conflicts.iter().find_map(duplicate_mark);
+                sale.first_findings = conflicts.iter().map(|c| (c.kind, c.role)).collect();
                 self.judge_unknown_units(view, code, key, &sale.part, &lens);
                 self.record(key, Event::Sale(sale));
             }
@@ -126,7 +127,7 @@ impl Bench<'_> {
                 Mode::Hold => SaleStatus::Held { expires_at: self.hold_end() },
                 Mode::Sale | Mode::Report => SaleStatus::Sold,
             },
-            first_finding: None,
+            first_findings: Vec::new(),
         }
     }
 
@@ -137,27 +138,24 @@ impl Bench<'_> {
     }
 
     pub(super) fn raise_conflict(&mut self, view: &LineView<'_>, code: &Coded<'_>, conflict: &Conflict) {
-        let (reason, class) = match conflict.kind {
-            ConflictKind::Duplicate(class) => (Reason::Duplicate, Some(class)),
-            ConflictKind::SplitElsewhere => (Reason::SplitElsewhere, None),
-        };
-        let other = self.other_sale(&conflict.other, conflict.proposed);
-        let note = Note { class, role: Some(conflict.role), ..Note::new(other).code(code.text.clone()) };
-        self.raise(view, reason, note);
+        let evidence = self.other_sale(&conflict.other, conflict.proposed);
+        self.raise_collision(view, code, conflict.kind, conflict.role, evidence);
     }
 
-    /// A retry gets the answer of the first time.
-    fn raise_first_finding(
+    fn raise_collision(
         &mut self,
         view: &LineView<'_>,
         code: &Coded<'_>,
-        (class, role): (DuplicateClass, Role),
-        other: Option<Counterpart>,
+        kind: ConflictKind,
+        role: Role,
+        evidence: Evidence,
     ) {
-        let evidence = other.map_or(Evidence::None, |other| self.other_sale(&other, false));
-        let note =
-            Note { class: Some(class), role: Some(role), ..Note::new(evidence).code(code.text.clone()) };
-        self.raise(view, Reason::Duplicate, note);
+        let (reason, class) = match kind {
+            ConflictKind::Duplicate(class) => (Reason::Duplicate, Some(class)),
+            ConflictKind::SplitElsewhere => (Reason::SplitElsewhere, None),
+        };
+        let note = Note { class, role: Some(role), ..Note::new(evidence).code(code.text.clone()) };
+        self.raise(view, reason, note);
     }
 
     fn other_sale(&self, other: &Counterpart, proposed: bool) -> Evidence {
@@ -215,12 +213,5 @@ fn drawn_units(part: &Part) -> Decimal {
     match part {
         Part::Draw { units, .. } => units.unwrap_or_default(),
         Part::Whole => Decimal::ZERO,
-    }
-}
-
-fn duplicate_mark(conflict: &Conflict) -> Option<(DuplicateClass, Role)> {
-    match conflict.kind {
-        ConflictKind::Duplicate(class) => Some((class, conflict.role)),
-        ConflictKind::SplitElsewhere => None,
     }
 }

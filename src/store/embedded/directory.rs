@@ -125,5 +125,8 @@ fn write_durably(dir: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&draft, dir.join(HEAD_FILE))?;
-    File::open(dir)?.sync_all()
+    File::open(dir)?.sync_all()?;
+    // The directory itself may be as new as its head.
+    let parent = dir.canonicalize()?;
+    parent.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

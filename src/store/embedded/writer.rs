@@ -100,6 +100,7 @@ impl Writer {
             match waiting.try_recv() {
                 Ok(job) => return Some(job),
                 Err(TryRecvError::Disconnected) => return None,
+                // signal: a disk tells nobody that it has space again.
                 Err(TryRecvError::Empty) => std::thread::sleep(FULL_LOOK_AGAIN),
             }
             self.refusal();
@@ -131,7 +132,7 @@ impl Writer {
         match free_bytes(&self.directory.path) {
             Ok(free) if free < least => {
                 let why = format!(
-                    "{free} bytes are free, {least} are needed; free space in {}",
+                    "the disk is full: {free} bytes are free, {least} are needed; free space in {}",
                     self.directory.path.display()
                 );
                 self.say(StoreState::Full(why.clone()));

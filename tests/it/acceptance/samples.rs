@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use tracegate::domain::claim::{Event, History, Part, ReturnEvent, SaleEvent, SaleStatus};
+use tracegate::domain::claim::{ConflictKind, Event, History, Part, ReturnEvent, SaleEvent, SaleStatus};
 use tracegate::domain::code::{CodeKey, Scan, ScanRules, read};
 use tracegate::domain::judge::ClaimChange;
 use tracegate::domain::outcome::{Answer, Outcome, RequestBody, RequestKey};
@@ -52,7 +52,7 @@ pub fn sale(by: u32, seconds: i64) -> Event {
         received_at: moment(seconds + 1),
         part: Part::Draw { line: 1, line_quantity: Some(Decimal::new(125, 1)), units: None },
         status: SaleStatus::Held { expires_at: moment(seconds + 1800) },
-        first_finding: Some((DuplicateClass::SameInstitution, Role::Earlier)),
+        first_findings: vec![(ConflictKind::Duplicate(DuplicateClass::SameInstitution), Role::Earlier)],
     })
 }
 

@@ -174,10 +174,7 @@ pub fn record(alias: &str, order_no: &str, units: i64, source: PurchaseSource) -
 /// The verdict and the reasons of an answer: `BLOCK DUPLICATE`.
 pub fn words(reply: &Reply) -> String {
     let reasons = reply.answer.findings.iter().map(|f| f.reason.name());
-    std::iter::once(reply.answer.verdict.name())
-        .chain(reasons)
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(reply.answer.verdict.name()).chain(reasons).collect::<Vec<_>>().join(" ")
 }
 
 impl Gateway {
@@ -186,42 +183,28 @@ impl Gateway {
         let gateway = Self::without_purchases().await;
         for alias in ["P1", "P2", "P3", "H1"] {
             let plenty = record(alias, "ORDER", 36_000, PurchaseSource::Platform);
-            gateway
-                .engine
-                .add_purchases(&Caller::Operator, vec![plenty])
-                .await
-                .unwrap();
+            gateway.engine.add_purchases(&Caller::Operator, vec![plenty]).await.unwrap();
         }
         gateway
     }
 
     pub async fn without_purchases() -> Self {
         let gateway = Self::open(tempfile::tempdir().unwrap(), Limits::default()).await;
-        gateway
-            .load(["P1", "P2", "P3", "H1"].map(institution).to_vec())
-            .await;
+        gateway.load(["P1", "P2", "P3", "H1"].map(institution).to_vec()).await;
         gateway.load(vec![drug()]).await;
         gateway
     }
 
     async fn open(dir: TempDir, limits: Limits) -> Self {
         let disk = Disk::default();
-        let options = EmbeddedOptions {
-            disk_free_bytes_min: 0,
-            cache_bytes: 1 << 20,
-            ..EmbeddedOptions::default()
-        };
+        let options =
+            EmbeddedOptions { disk_free_bytes_min: 0, cache_bytes: 1 << 20, ..EmbeddedOptions::default() };
         let store = EmbeddedStore::open_with(dir.path(), &options, Box::new(disk.clone())).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::at(moment("2026-03-10 09:00")));
         let policy = policy_files::built_in();
         let engine = Engine::start(store, clock.clone(), policy, limits).await.unwrap();
-        Self {
-            engine,
-            clock,
-            disk,
-            dir,
-        }
+        Self { engine, clock, disk, dir }
     }
 
     /// The same directory, opened again on a disk that works.
@@ -243,10 +226,8 @@ impl Gateway {
 
     /// Purchase data of everybody is complete up to a moment.
     pub async fn feed_ends(&self, at: &str) {
-        let feed = PurchaseFeed {
-            scope: FeedScope::DivisionPrefix(String::new()),
-            complete_up_to: moment(at),
-        };
+        let feed =
+            PurchaseFeed { scope: FeedScope::DivisionPrefix(String::new()), complete_up_to: moment(at) };
         self.load(vec![RegistryRow::Feed(feed)]).await;
     }
 
@@ -256,9 +237,7 @@ impl Gateway {
     }
 
     pub async fn dispense(&self, request_id: &str, document: Document) -> Result<Reply, EngineError> {
-        self.engine
-            .dispense(&Caller::Operator, request_id, document, false)
-            .await
+        self.engine.dispense(&Caller::Operator, request_id, document, false).await
     }
 
     /// Dispenses, and gives verdict and reasons.
@@ -267,10 +246,7 @@ impl Gateway {
     }
 
     pub async fn holds(&self, request_id: &str, document: Document) -> String {
-        let reply = self
-            .engine
-            .dispense(&Caller::Operator, request_id, document, true)
-            .await;
+        let reply = self.engine.dispense(&Caller::Operator, request_id, document, true).await;
         words(&reply.unwrap())
     }
 
@@ -284,9 +260,7 @@ impl Gateway {
             operator: None,
             lines: document.lines,
         };
-        self.engine
-            .take_back(&Caller::Operator, request_id, document)
-            .await
+        self.engine.take_back(&Caller::Operator, request_id, document).await
     }
 
     pub async fn confirm(&self, alias: &str, request_id: &str, hold_id: &str) -> Result<Reply, EngineError> {
@@ -296,24 +270,16 @@ impl Gateway {
             amount: Decimal::from(99),
             occurred_at: None,
         };
-        self.engine
-            .confirm(&Caller::Operator, code(alias), request_id, settlement)
-            .await
+        self.engine.confirm(&Caller::Operator, code(alias), request_id, settlement).await
     }
 
     pub async fn void(&self, alias: &str, request_id: &str, dispense_id: &str) -> Vec<String> {
         let target = VoidTarget::Request(dispense_id.to_owned());
-        let done = self
-            .engine
-            .void(&Caller::Operator, code(alias), request_id, target)
-            .await;
+        let done = self.engine.void(&Caller::Operator, code(alias), request_id, target).await;
         done.unwrap().1
     }
 
     pub async fn outcome(&self, alias: &str, request_id: &str) -> OutcomeReply {
-        self.engine
-            .outcome(&Caller::Operator, code(alias), request_id)
-            .await
-            .unwrap()
+        self.engine.outcome(&Caller::Operator, code(alias), request_id).await.unwrap()
     }
 }

@@ -16,36 +16,22 @@ async fn corrections(g: &Gateway, request_id: &str) -> Vec<Correction> {
 }
 
 fn correction(at: &str, was: Reason, now: Option<Reason>) -> Correction {
-    Correction {
-        corrected_at: moment(at),
-        line: 1,
-        was,
-        now,
-    }
+    Correction { corrected_at: moment(at), line: 1, was, now }
 }
 
 #[tokio::test]
 async fn case_34_not_known_yet_is_judged_again_when_the_purchase_arrives() {
     let g = Gateway::without_purchases().await;
     g.feed_ends("2026-03-01 00:00").await;
-    assert_eq!(
-        g.sells("R1", document("P1", "D1", &[BOX])).await,
-        "REMIND PURCHASE_NOT_KNOWN_YET"
-    );
+    assert_eq!(g.sells("R1", document("P1", "D1", &[BOX])).await, "REMIND PURCHASE_NOT_KNOWN_YET");
     assert_eq!(corrections(&g, "R1").await, []);
     g.at("2026-03-11 09:00");
     let bought = record("P1", "O1", 36, PurchaseSource::Platform);
-    g.engine
-        .add_purchases(&Caller::Operator, vec![bought])
-        .await
-        .unwrap();
+    g.engine.add_purchases(&Caller::Operator, vec![bought]).await.unwrap();
     let settled = correction("2026-03-11 09:00", Reason::PurchaseNotKnownYet, None);
     assert_eq!(corrections(&g, "R1").await, std::slice::from_ref(&settled));
     let again = g.dispense("R1", document("P1", "D1", &[BOX])).await.unwrap();
-    assert_eq!(
-        (words(&again).as_str(), again.corrections),
-        ("REMIND PURCHASE_NOT_KNOWN_YET", vec![settled])
-    );
+    assert_eq!((words(&again).as_str(), again.corrections), ("REMIND PURCHASE_NOT_KNOWN_YET", vec![settled]));
 }
 
 #[tokio::test]
@@ -54,25 +40,14 @@ async fn case_34_data_that_is_complete_settles_it_against_and_a_later_purchase_f
     g.feed_ends("2026-03-01 00:00").await;
     g.sells("R1", document("P1", "D1", &[BOX])).await;
     g.at("2026-03-11 09:00").feed_ends("2026-03-10 08:59").await;
-    assert_eq!(
-        corrections(&g, "R1").await,
-        [],
-        "complete up to a minute before the sale"
-    );
+    assert_eq!(corrections(&g, "R1").await, [], "complete up to a minute before the sale");
     g.feed_ends("2026-03-10 09:00").await;
-    let against = correction(
-        "2026-03-11 09:00",
-        Reason::PurchaseNotKnownYet,
-        Some(Reason::NotPurchased),
-    );
+    let against = correction("2026-03-11 09:00", Reason::PurchaseNotKnownYet, Some(Reason::NotPurchased));
     assert_eq!(corrections(&g, "R1").await, std::slice::from_ref(&against));
     g.at("2026-03-12 09:00");
     let mut dated_after = record("P1", "O1", 36, PurchaseSource::Filed);
     dated_after.purchased_at = moment("2026-03-11 12:00");
-    g.engine
-        .add_purchases(&Caller::Operator, vec![dated_after])
-        .await
-        .unwrap();
+    g.engine.add_purchases(&Caller::Operator, vec![dated_after]).await.unwrap();
     let settled = correction("2026-03-12 09:00", Reason::NotPurchased, None);
     assert_eq!(corrections(&g, "R1").await, [against, settled]);
 }
@@ -82,11 +57,7 @@ async fn case_40_a_bad_policy_is_refused_with_file_line_and_reason_and_the_old_o
     let g = Gateway::new().await;
     let first = g.dispense("R1", document("P1", "D1", &[BOX])).await.unwrap();
     let rows = [
-        (
-            "[[rule]]\nreason = 'DUPLICATES'\nenforcement = 'block'\n",
-            "own.toml:2",
-            "DUPLICATES",
-        ),
+        ("[[rule]]\nreason = 'DUPLICATES'\nenforcement = 'block'\n", "own.toml:2", "DUPLICATES"),
         (
             "[[rule]]\nreason = 'NO_CODE'\ndivision_prefix = '1301'\nenforcement = 'block'\n\
              [[rule]]\nreason = 'NO_CODE'\ndivision_prefix = '1301'\nenforcement = 'off'\n",
@@ -100,10 +71,7 @@ async fn case_40_a_bad_policy_is_refused_with_file_line_and_reason_and_the_old_o
         std::fs::write(&path, text).unwrap();
         let errors = policy_files::load_with_built_in(&[&path]).unwrap_err();
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert!(
-            errors.iter().any(|e| e.contains(place) && e.contains(says)),
-            "{errors:?}"
-        );
+        assert!(errors.iter().any(|e| e.contains(place) && e.contains(says)), "{errors:?}");
     }
     let second = g.dispense("R2", document("P1", "D2", &[BOX_2])).await.unwrap();
     assert_eq!(second.answer.policy_version, first.answer.policy_version);
@@ -121,27 +89,17 @@ async fn case_40_a_good_policy_is_in_force_from_the_next_request_on() {
     assert_eq!(words(&second), "REMIND DUPLICATE");
     assert_ne!(second.answer.policy_version, first.answer.policy_version);
     let again = g.dispense("R1", document("P1", "D1", &[BOX])).await.unwrap();
-    assert_eq!(
-        again.answer.policy_version, first.answer.policy_version,
-        "what was the rule that day"
-    );
+    assert_eq!(again.answer.policy_version, first.answer.policy_version, "what was the rule that day");
 }
 
 #[tokio::test]
 async fn case_47_history_and_opening_stock_are_loaded_and_count() {
     let g = Gateway::without_purchases().await;
     let opening = record("P1", "OPENING", 72, PurchaseSource::OpeningStock);
-    g.engine
-        .add_purchases(&Caller::Operator, vec![opening.clone(), opening])
-        .await
-        .unwrap();
+    g.engine.add_purchases(&Caller::Operator, vec![opening.clone(), opening]).await.unwrap();
     let mut history = document("P1", "D0", &[BOX]);
     history.lines[0].occurred_at = Some(moment("2025-10-01 09:00"));
-    let loaded = g
-        .engine
-        .report_sale(&Caller::Operator, "R0", history)
-        .await
-        .unwrap();
+    let loaded = g.engine.report_sale(&Caller::Operator, "R0", history).await.unwrap();
     assert_eq!((words(&loaded).as_str(), loaded.answer.recorded), ("ALLOW", true));
     assert_eq!(g.sells("R1", document("P1", "D1", &[BOX_2])).await, "ALLOW");
     let third = "83003850000000132008";
@@ -150,8 +108,5 @@ async fn case_47_history_and_opening_stock_are_loaded_and_count() {
         "REMIND OVERSOLD",
         "loaded once, sold thrice"
     );
-    assert_eq!(
-        g.sells("R3", document("P1", "D3", &[BOX])).await,
-        "BLOCK DUPLICATE OVERSOLD"
-    );
+    assert_eq!(g.sells("R3", document("P1", "D3", &[BOX])).await, "BLOCK DUPLICATE OVERSOLD");
 }

@@ -13,9 +13,7 @@ use std::collections::BTreeSet;
 
 fn history(events: impl IntoIterator<Item = Event>) -> History {
     let start = History::default();
-    events
-        .into_iter()
-        .fold(start, |history, event| history.with(event))
+    events.into_iter().fold(start, |history, event| history.with(event))
 }
 
 /// In order of arrival; `seed` decides where two arrive together.
@@ -57,27 +55,19 @@ fn told(conflicts: &[Conflict]) -> Vec<Clash> {
 fn clashes(state: &State) -> Vec<(Known, Vec<Clash>)> {
     let mut sales: Vec<_> = state.sales.iter().collect();
     sales.sort_by_key(|sale| sale.occurred_at);
-    let clashes = sales
-        .into_iter()
-        .map(|sale| told(&state.conflicts_of(sale, &lens())));
+    let clashes = sales.into_iter().map(|sale| told(&state.conflicts_of(sale, &lens())));
     known(state).into_iter().zip(clashes).collect()
 }
 
 fn true_clashes(truth: &Truth, with_holds: bool) -> Vec<(Known, Vec<Clash>)> {
     let mut counting: Vec<&Sale> = truth.sales.iter().filter(|s| counts(s, with_holds)).collect();
     counting.sort_by_key(|sale| sale.messages[0].at);
-    let all = counting
-        .into_iter()
-        .map(|sale| sorted(truth.clashes(sale, with_holds)));
+    let all = counting.into_iter().map(|sale| sorted(truth.clashes(sale, with_holds)));
     truth.known(with_holds).into_iter().zip(all).collect()
 }
 
 fn counts(sale: &Sale, with_holds: bool) -> bool {
-    !sale.voided
-        && sale
-            .messages
-            .iter()
-            .any(|m| !m.hold || (with_holds && !sale.expired))
+    !sale.voided && sale.messages.iter().any(|m| !m.hold || (with_holds && !sale.expired))
 }
 
 fn expired_hold(document: u64, at: i64) -> Event {
@@ -88,10 +78,8 @@ fn expired_hold(document: u64, at: i64) -> Event {
         occurred_at: moment(at),
         received_at: moment(at),
         part: Part::Whole,
-        status: SaleStatus::Held {
-            expires_at: moment(at + 30),
-        },
-        first_finding: None,
+        status: SaleStatus::Held { expires_at: moment(at + 30) },
+        first_findings: Vec::new(),
     })
 }
 
@@ -117,19 +105,10 @@ fn truths_hold_every_kind_of_clash() {
     for _ in 0..2_000 {
         let truth = timely().new_tree(&mut runner).unwrap().current();
         let clashes = true_clashes(&truth, false);
-        seen.extend(
-            clashes
-                .iter()
-                .flat_map(|(_, c)| c)
-                .map(|(kind, role, _)| format!("{kind:?} {role}")),
-        );
+        seen.extend(clashes.iter().flat_map(|(_, c)| c).map(|(kind, role, _)| format!("{kind:?} {role}")));
     }
-    let classes = DuplicateClass::ALL
-        .iter()
-        .filter(|class| **class != DuplicateClass::PackOverlap);
-    let kinds = classes
-        .map(|class| ConflictKind::Duplicate(*class))
-        .chain([ConflictKind::SplitElsewhere]);
+    let classes = DuplicateClass::ALL.iter().filter(|class| **class != DuplicateClass::PackOverlap);
+    let kinds = classes.map(|class| ConflictKind::Duplicate(*class)).chain([ConflictKind::SplitElsewhere]);
     let expected = kinds.flat_map(|kind| Role::ALL.iter().map(move |role| format!("{kind:?} {role}")));
     assert_eq!(seen, expected.collect());
 }

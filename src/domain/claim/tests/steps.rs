@@ -51,15 +51,7 @@ fn step(delay_max: i64) -> impl Strategy<Value = Step> {
     let gap = prop_oneof![4 => 3_i64..600, 1 => 600_i64..15_000];
     let numbers = (0..INSTITUTIONS, any::<usize>(), 1_i64..=40, gap);
     (act(), numbers, [delay(), delay(), delay()], any::<[bool; 4]>()).prop_map(
-        |(act, (who, pick, units, gap), delays, coins)| Step {
-            act,
-            who,
-            pick,
-            units,
-            gap,
-            delays,
-            coins,
-        },
+        |(act, (who, pick, units, gap), delays, coins)| Step { act, who, pick, units, gap, delays, coins },
     )
 }
 
@@ -90,13 +82,7 @@ fn take(truth: &mut Truth, step: &Step, minute: i64) {
     match step.act {
         Act::SellWhole => sell(truth, step, minute, None, false),
         Act::SellPart => sell(truth, step, minute, Some(step.units), false),
-        Act::Hold => sell(
-            truth,
-            step,
-            minute,
-            Some(step.units).filter(|_| step.coins[0]),
-            true,
-        ),
+        Act::Hold => sell(truth, step, minute, Some(step.units).filter(|_| step.coins[0]), true),
         Act::TakeBack => take_back(truth, step, minute, None),
         Act::TakeBackPart => take_back(truth, step, minute, Some(step.units)),
         Act::Void => {
@@ -109,11 +95,7 @@ fn take(truth: &mut Truth, step: &Step, minute: i64) {
             truth.moves.push((who, to, minute, step.delays[0]));
         }
         Act::StrayReturn => {
-            if !truth
-                .sales
-                .iter()
-                .any(|s| s.who == who && s.is_open_at(minute, true))
-            {
+            if !truth.sales.iter().any(|s| s.who == who && s.is_open_at(minute, true)) {
                 let document = step.pick as u64 % (truth.sales.len() as u64 + 1);
                 truth.strays.push((who, minute, step.delays[0], document));
             }
@@ -123,9 +105,7 @@ fn take(truth: &mut Truth, step: &Step, minute: i64) {
 
 /// The sale that a step means, among those that fit.
 fn pick<'t>(truth: &'t mut Truth, step: &Step, fits: impl Fn(&Sale) -> bool) -> Option<&'t mut Sale> {
-    let fitting: Vec<usize> = (0..truth.sales.len())
-        .filter(|&at| fits(&truth.sales[at]))
-        .collect();
+    let fitting: Vec<usize> = (0..truth.sales.len()).filter(|&at| fits(&truth.sales[at])).collect();
     let at = *fitting.get(step.pick % fitting.len().max(1))?;
     truth.sales.get_mut(at)
 }
@@ -135,14 +115,8 @@ fn pick<'t>(truth: &'t mut Truth, step: &Step, fits: impl Fn(&Sale) -> bool) -> 
 fn sell(truth: &mut Truth, step: &Step, minute: i64, draw: Option<i64>, hold: bool) {
     let document = truth.sales.len() as u64;
     let [by_document, shares_visit, more, most] = step.coins;
-    let visit_before = truth
-        .sales
-        .last()
-        .filter(|s| s.who == step.who && s.has_documents())
-        .map(|s| s.visit);
-    let visit = visit_before
-        .filter(|_| by_document && shares_visit)
-        .unwrap_or(1_000 + document);
+    let visit_before = truth.sales.last().filter(|s| s.who == step.who && s.has_documents()).map(|s| s.visit);
+    let visit = visit_before.filter(|_| by_document && shares_visit).unwrap_or(1_000 + document);
     let count = 1 + i64::from(more) + i64::from(more && most);
     let messages = (0..count).zip(step.delays).map(|(n, delay)| {
         let both = (step.pick as i64 >> n) & 1 == 1;
@@ -169,13 +143,7 @@ fn sell(truth: &mut Truth, step: &Step, minute: i64, draw: Option<i64>, hold: bo
 
 /// A return names the sale's paper; none where the institution has nothing else open.
 fn take_back(truth: &mut Truth, step: &Step, minute: i64, units: Option<i64>) {
-    let open_of = |who| {
-        truth
-            .sales
-            .iter()
-            .filter(|s| s.who == who && s.is_open_at(minute, true))
-            .count()
-    };
+    let open_of = |who| truth.sales.iter().filter(|s| s.who == who && s.is_open_at(minute, true)).count();
     let open: Vec<usize> = (0..INSTITUTIONS).map(open_of).collect();
     let fits = |sale: &Sale| {
         let tells_units = sale.draw.is_some() && sale.messages.iter().any(|m| m.knows_units && !m.hold);

@@ -101,12 +101,8 @@ impl Sale {
         let status = match (self.voided, message.hold, self.expired) {
             (true, ..) => SaleStatus::Voided,
             (false, false, _) => SaleStatus::Sold,
-            (false, true, true) => SaleStatus::Held {
-                expires_at: moment(NOW),
-            },
-            (false, true, false) => SaleStatus::Held {
-                expires_at: moment(NOW + 1),
-            },
+            (false, true, true) => SaleStatus::Held { expires_at: moment(NOW) },
+            (false, true, false) => SaleStatus::Held { expires_at: moment(NOW + 1) },
         };
         let quantity = self.draw.filter(|_| message.knows_units).map(Decimal::from);
         Event::Sale(SaleEvent {
@@ -124,7 +120,7 @@ impl Sale {
                 },
             },
             status,
-            first_finding: None,
+            first_findings: Vec::new(),
         })
     }
 
@@ -151,8 +147,7 @@ impl Sale {
 
     /// Units of the draw, where a message tells them.
     fn units(&self, with_holds: bool) -> Option<i64> {
-        self.draw
-            .filter(|_| self.counted(with_holds).any(|m| m.knows_units))
+        self.draw.filter(|_| self.counted(with_holds).any(|m| m.knows_units))
     }
 
     /// Whether all of it had come back by a minute.
@@ -170,12 +165,7 @@ impl Sale {
         if !self.is_open_at(minute, with_holds) {
             return 0;
         }
-        let came_back: i64 = self
-            .backs
-            .iter()
-            .filter(|b| b.at <= minute)
-            .filter_map(|b| b.units)
-            .sum();
+        let came_back: i64 = self.backs.iter().filter(|b| b.at <= minute).filter_map(|b| b.units).sum();
         self.units(with_holds).map_or(0, |units| units - came_back)
     }
 }
@@ -245,14 +235,7 @@ impl Truth {
     /// Every minute at which something happened: states change only then.
     fn minutes(&self) -> Vec<i64> {
         let sales = self.sales.iter();
-        sales
-            .flat_map(|s| {
-                s.messages
-                    .iter()
-                    .map(|m| m.at)
-                    .chain(s.backs.iter().map(|b| b.at))
-            })
-            .collect()
+        sales.flat_map(|s| s.messages.iter().map(|m| m.at).chain(s.backs.iter().map(|b| b.at))).collect()
     }
 
     /// What a sale collides with: the earliest sale under each rule, and the over-draw.
@@ -270,10 +253,7 @@ impl Truth {
             .iter()
             .filter(|other| other.document != target.document && together(other))
             .filter_map(|other| {
-                Some((
-                    other.opened(with_holds)?,
-                    self.rule_between(target, other, with_holds)?,
-                ))
+                Some((other.opened(with_holds)?, self.rule_between(target, other, with_holds)?))
             })
             .collect();
         others.sort_by_key(|(other_opened, _)| *other_opened);
@@ -281,11 +261,7 @@ impl Truth {
         for is_split in [false, true] {
             let of_rule = |kind: &ConflictKind| (*kind == ConflictKind::SplitElsewhere) == is_split;
             if let Some((other, kind)) = others.iter().find(|(_, kind)| of_rule(kind)) {
-                let role = if opened < *other {
-                    Role::Earlier
-                } else {
-                    Role::Later
-                };
+                let role = if opened < *other { Role::Earlier } else { Role::Later };
                 clashes.push((*kind, role, moment(*other)));
             }
         }
@@ -312,11 +288,7 @@ impl Truth {
         target.units(with_holds)?;
         let kind = ConflictKind::Duplicate(DuplicateClass::SplitOverdraw);
         let is_over = |minute: i64| {
-            let open: i64 = self
-                .sales
-                .iter()
-                .map(|s| s.units_open_at(minute, with_holds))
-                .sum();
+            let open: i64 = self.sales.iter().map(|s| s.units_open_at(minute, with_holds)).sum();
             target.units_open_at(minute, with_holds) > 0 && open > PACK
         };
         let draws = || self.sales.iter().filter(|s| s.units(with_holds).is_some());

@@ -33,18 +33,13 @@ const ROWS: &[Row] = &[
             .at("2026-03-10 10:00")
             .gives("ALLOW", &["DUPLICATE SAME_INSTITUTION LATER"]);
     }),
-    (
-        "case 8: a blocked attempt is no sale: it stands in nobody's way",
-        |w| {
-            w.sale("P1", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
-            w.sale("P2", "D2", line(&[BOX, BOX_2]))
-                .at("2026-03-10 10:00")
-                .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
-            w.sale("P3", "D3", line(&[BOX_2]))
-                .at("2026-03-10 11:00")
-                .allowed();
-        },
-    ),
+    ("case 8: a blocked attempt is no sale: it stands in nobody's way", |w| {
+        w.sale("P1", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
+        w.sale("P2", "D2", line(&[BOX, BOX_2]))
+            .at("2026-03-10 10:00")
+            .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
+        w.sale("P3", "D3", line(&[BOX_2])).at("2026-03-10 11:00").allowed();
+    }),
     ("case 9: another institution two days apart → close", |w| {
         w.sale("P1", "D1", line(&[BOX])).at("2026-03-08 09:00").allowed();
         w.sale("P2", "D2", line(&[BOX]))
@@ -57,18 +52,15 @@ const ROWS: &[Row] = &[
             .at("2026-03-10 09:00")
             .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_LONG_GAP LATER"]);
     }),
-    (
-        "case 9: exactly at the window's edge → close, a minute later → long gap",
-        |w| {
-            w.sale("P1", "D1", line(&[BOX])).at("2026-03-01 09:00").allowed();
-            w.sale("P2", "D2", line(&[BOX]))
-                .at("2026-03-08 09:00")
-                .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
-            w.sale("P3", "D3", line(&[BOX]))
-                .at("2026-03-08 09:01")
-                .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_LONG_GAP LATER"]);
-        },
-    ),
+    ("case 9: exactly at the window's edge → close, a minute later → long gap", |w| {
+        w.sale("P1", "D1", line(&[BOX])).at("2026-03-01 09:00").allowed();
+        w.sale("P2", "D2", line(&[BOX]))
+            .at("2026-03-08 09:00")
+            .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
+        w.sale("P3", "D3", line(&[BOX]))
+            .at("2026-03-08 09:01")
+            .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_LONG_GAP LATER"]);
+    }),
     ("case 9: … also where the earlier event is heard of last", |w| {
         w.sale("P1", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
         w.report("P2", "D2", vec![line(&[BOX])])
@@ -83,96 +75,67 @@ const ROWS: &[Row] = &[
             .heard("2026-03-10 11:00")
             .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_LONG_GAP EARLIER"]);
     }),
-    (
-        "case 16: reported late, after a sale that happened later → recorded, EARLIER",
-        |w| {
-            w.sale("P2", "D2", line(&[BOX])).at("2026-03-10 10:00").allowed();
-            let told = w
-                .sale("P1", "D1", line(&[BOX]))
-                .at("2026-03-10 09:00")
-                .heard("2026-03-10 12:00")
-                .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE EARLIER"])
-                .recorded(true);
-            let later = OtherSale {
-                institution: Some(super::world::code("P2")),
-                same_institution: false,
-                occurred_at: moment("2026-03-10 10:00"),
-                received_at: moment("2026-03-10 10:00"),
-                proposed: false,
-            };
-            assert_eq!(*told.evidence("DUPLICATE"), Evidence::OtherSale(later));
-            let roles: Vec<_> = w
-                .conflicts(BOX, "2026-03-10 12:00")
-                .iter()
-                .map(|c| (c.role, c.other.occurred_at))
-                .collect();
-            let named = [
-                (Role::Earlier, "2026-03-10 10:00"),
-                (Role::Later, "2026-03-10 09:00"),
-            ];
-            assert_eq!(
-                roles,
-                named.map(|(role, other)| (role, moment(other))),
-                "the later event is the duplicate"
-            );
-        },
-    ),
-    (
-        "case 16: reported beyond the second limit → the EARLIER place is only proposed",
-        |w| {
-            w.sale("P2", "D2", line(&[BOX])).at("2026-03-10 10:00").allowed();
-            let told = w
-                .sale("P1", "D1", line(&[BOX]))
-                .at("2026-03-10 09:00")
-                .heard("2026-03-13 09:01")
-                .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE EARLIER"])
-                .recorded(true);
-            assert!(matches!(
-                told.evidence("DUPLICATE"),
-                Evidence::OtherSale(OtherSale { proposed: true, .. })
-            ));
-        },
-    ),
-    (
-        "case 21: stock-in, count and move, and then the sale → never a duplicate",
-        |w| {
-            for (kind, to) in [
-                (MovementKind::StockIn, None),
-                (MovementKind::StockCount, None),
-                (MovementKind::StockMove, Some("P2")),
-            ] {
-                let told = w
-                    .moves(kind, "P1", to, BOX, "2026-03-10 08:00")
-                    .recorded(true)
-                    .claims(1);
-                assert_eq!(told.judgement.findings, []);
-            }
-            w.sale("P2", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
-            let told = w
-                .moves(MovementKind::StockCount, "P2", None, BOX, "2026-03-10 10:00")
-                .recorded(true);
-            assert_eq!(told.judgement.findings, []);
-        },
-    ),
-    ("case 22: self-paid, then insured → duplicate", |w| {
-        w.sale("P1", "D1", line(&[BOX]).self_paid())
+    ("case 16: reported late, after a sale that happened later → recorded, EARLIER", |w| {
+        w.sale("P2", "D2", line(&[BOX])).at("2026-03-10 10:00").allowed();
+        let told = w
+            .sale("P1", "D1", line(&[BOX]))
             .at("2026-03-10 09:00")
-            .allowed()
-            .claims(1);
+            .heard("2026-03-10 12:00")
+            .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE EARLIER"])
+            .recorded(true);
+        let later = OtherSale {
+            institution: Some(super::world::code("P2")),
+            same_institution: false,
+            occurred_at: moment("2026-03-10 10:00"),
+            received_at: moment("2026-03-10 10:00"),
+            proposed: false,
+        };
+        assert_eq!(*told.evidence("DUPLICATE"), Evidence::OtherSale(later));
+        let roles: Vec<_> =
+            w.conflicts(BOX, "2026-03-10 12:00").iter().map(|c| (c.role, c.other.occurred_at)).collect();
+        let named = [(Role::Earlier, "2026-03-10 10:00"), (Role::Later, "2026-03-10 09:00")];
+        assert_eq!(
+            roles,
+            named.map(|(role, other)| (role, moment(other))),
+            "the later event is the duplicate"
+        );
+    }),
+    ("case 16: reported beyond the second limit → the EARLIER place is only proposed", |w| {
+        w.sale("P2", "D2", line(&[BOX])).at("2026-03-10 10:00").allowed();
+        let told = w
+            .sale("P1", "D1", line(&[BOX]))
+            .at("2026-03-10 09:00")
+            .heard("2026-03-13 09:01")
+            .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE EARLIER"])
+            .recorded(true);
+        assert!(matches!(told.evidence("DUPLICATE"), Evidence::OtherSale(OtherSale { proposed: true, .. })));
+    }),
+    ("case 21: stock-in, count and move, and then the sale → never a duplicate", |w| {
+        for (kind, to) in [
+            (MovementKind::StockIn, None),
+            (MovementKind::StockCount, None),
+            (MovementKind::StockMove, Some("P2")),
+        ] {
+            let told = w.moves(kind, "P1", to, BOX, "2026-03-10 08:00").recorded(true).claims(1);
+            assert_eq!(told.judgement.findings, []);
+        }
+        w.sale("P2", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
+        let told = w.moves(MovementKind::StockCount, "P2", None, BOX, "2026-03-10 10:00").recorded(true);
+        assert_eq!(told.judgement.findings, []);
+    }),
+    ("case 22: self-paid, then insured → duplicate", |w| {
+        w.sale("P1", "D1", line(&[BOX]).self_paid()).at("2026-03-10 09:00").allowed().claims(1);
         w.sale("P2", "D2", line(&[BOX]))
             .at("2026-03-10 10:00")
             .gives("BLOCK", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"]);
     }),
-    (
-        "case 22: insured, then self-paid → duplicate, but no more than a reminder",
-        |w| {
-            w.sale("P1", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
-            w.sale("P2", "D2", line(&[BOX]).self_paid())
-                .at("2026-03-10 10:00")
-                .gives("REMIND", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"])
-                .recorded(true);
-        },
-    ),
+    ("case 22: insured, then self-paid → duplicate, but no more than a reminder", |w| {
+        w.sale("P1", "D1", line(&[BOX])).at("2026-03-10 09:00").allowed();
+        w.sale("P2", "D2", line(&[BOX]).self_paid())
+            .at("2026-03-10 10:00")
+            .gives("REMIND", &["DUPLICATE OTHER_INSTITUTION_CLOSE LATER"])
+            .recorded(true);
+    }),
 ];
 
 #[test]
@@ -184,9 +147,7 @@ fn duplicates() {
 fn every_class_of_duplicate_but_pack_overlap_is_told_somewhere() {
     // Packs inside packs need a parent map, which no source offers yet.
     let told = [include_str!("duplicates.rs"), include_str!("splits.rs")].concat();
-    let missing: Vec<_> = DuplicateClass::ALL
-        .iter()
-        .filter(|class| !told.contains(&format!("DUPLICATE {class} ")))
-        .collect();
+    let missing: Vec<_> =
+        DuplicateClass::ALL.iter().filter(|class| !told.contains(&format!("DUPLICATE {class} "))).collect();
     assert_eq!(missing, [&DuplicateClass::PackOverlap]);
 }

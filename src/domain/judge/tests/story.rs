@@ -29,20 +29,12 @@ pub(super) fn line(scanned: &[&str]) -> Line {
 
 /// A part of a box of drug A.
 pub(super) fn split(units: u32, scanned: &[&str]) -> Line {
-    Line {
-        quantity: Some(Decimal::from(units)),
-        split: true,
-        ..line(scanned)
-    }
+    Line { quantity: Some(Decimal::from(units)), split: true, ..line(scanned) }
 }
 
 impl Line {
     pub(super) fn of(self, drug: &str, units: u32) -> Self {
-        Self {
-            catalog_code: Some(drug.to_owned()),
-            quantity: Some(Decimal::from(units)),
-            ..self
-        }
+        Self { catalog_code: Some(drug.to_owned()), quantity: Some(Decimal::from(units)), ..self }
     }
 
     pub(super) fn number(self, number: u32) -> Self {
@@ -50,10 +42,7 @@ impl Line {
     }
 
     pub(super) fn self_paid(self) -> Self {
-        Self {
-            payment: Payment::SelfPaid,
-            ..self
-        }
+        Self { payment: Payment::SelfPaid, ..self }
     }
 }
 
@@ -91,13 +80,7 @@ impl World {
             operator: None,
             lines,
         };
-        Deed {
-            world: self,
-            act,
-            document,
-            occurred_at: None,
-            now: None,
-        }
+        Deed { world: self, act, document, occurred_at: None, now: None }
     }
 
     pub(super) fn sale(&mut self, alias: &str, document_no: &str, line: Line) -> Deed<'_> {
@@ -128,10 +111,7 @@ impl World {
 
     /// Voids a document; gives the codes that were freed.
     pub(super) fn void(&mut self, alias: &str, document_no: &str) -> Vec<String> {
-        let whose = Paper {
-            document: Some(paper(document_no)),
-            visit: None,
-        };
+        let whose = Paper { document: Some(paper(document_no)), visit: None };
         let (claims, freed) = judge_void(code(alias), whose, &self.histories);
         self.apply_claims(&claims);
         freed
@@ -180,10 +160,7 @@ impl World {
         let name = self.name;
         let changes_nothing =
             judgement.claims.is_empty() && judgement.sold.is_empty() && judgement.awaited.is_empty();
-        assert!(
-            judgement.recorded || changes_nothing,
-            "{name}: not recorded, but it changes {judgement:?}"
-        );
+        assert!(judgement.recorded || changes_nothing, "{name}: not recorded, but it changes {judgement:?}");
         self.apply(institution, &judgement);
         Told { name, judgement }
     }
@@ -228,10 +205,7 @@ impl Deed<'_> {
         let name = self.world.name;
         let document_no = self.document.document_no.clone().unwrap_or_default();
         assert_eq!(
-            (
-                judgement.verdict.name(),
-                found.iter().map(String::as_str).collect::<Vec<_>>()
-            ),
+            (judgement.verdict.name(), found.iter().map(String::as_str).collect::<Vec<_>>()),
             (verdict, findings.to_vec()),
             "{name}, document {document_no}"
         );
@@ -255,17 +229,11 @@ impl Deed<'_> {
         let now = self.now.or(self.occurred_at).unwrap();
         let reading = Reading::of(&document.lines, &self.world.scan_rules());
         let institution = document.institution;
-        self.world
-            .judge(institution, whose, now, |grounds| match self.act {
-                Act::Dispense(mode) => judge_sale(SaleFacts {
-                    grounds,
-                    document,
-                    reading: &reading,
-                    mode,
-                }),
-                Act::Return => judge_return(grounds, &return_of(document), &reading, false),
-                Act::Confirm => judge_confirm(grounds, document, &reading, self.occurred_at),
-            })
+        self.world.judge(institution, whose, now, |grounds| match self.act {
+            Act::Dispense(mode) => judge_sale(SaleFacts { grounds, document, reading: &reading, mode }),
+            Act::Return => judge_return(grounds, &return_of(document), &reading, false),
+            Act::Confirm => judge_confirm(grounds, document, &reading, self.occurred_at),
+        })
     }
 }
 
@@ -315,14 +283,8 @@ impl Told {
     /// The evidence of the only finding with that reason.
     #[track_caller]
     pub(super) fn evidence(&self, reason: &str) -> &Evidence {
-        let mut found = self
-            .judgement
-            .findings
-            .iter()
-            .filter(|f| f.reason.name() == reason);
-        let finding = found
-            .next()
-            .unwrap_or_else(|| panic!("{}: no finding {reason}", self.name));
+        let mut found = self.judgement.findings.iter().filter(|f| f.reason.name() == reason);
+        let finding = found.next().unwrap_or_else(|| panic!("{}: no finding {reason}", self.name));
         assert!(found.next().is_none(), "{}: {reason} twice", self.name);
         &finding.evidence
     }
@@ -330,16 +292,9 @@ impl Told {
     /// The two numbers behind a finding: expected and found.
     #[track_caller]
     pub(super) fn numbers(self, reason: &str, expected: u32, found: u32) -> Self {
-        let evidence = Evidence::Quantities {
-            expected: Decimal::from(expected),
-            found: Decimal::from(found),
-        };
-        assert_eq!(
-            *self.evidence(reason),
-            evidence,
-            "{}: numbers of {reason}",
-            self.name
-        );
+        let evidence =
+            Evidence::Quantities { expected: Decimal::from(expected), found: Decimal::from(found) };
+        assert_eq!(*self.evidence(reason), evidence, "{}: numbers of {reason}", self.name);
         self
     }
 }

@@ -3,21 +3,18 @@
 use super::*;
 
 const ROWS: &[Row] = &[
-    (
-        "case 43: the event lies beyond the allowed skew in the future → refused",
-        |w| {
-            w.sale("P1", "D1", line(&[BOX]))
-                .at("2026-03-10 09:05:01")
-                .heard("2026-03-10 09:00:00")
-                .gives("BLOCK", &["EVENT_TIME_IN_FUTURE"])
-                .recorded(false);
-            w.report("P1", "D2", vec![line(&[BOX]).self_paid()])
-                .at("2026-03-10 09:05:01")
-                .heard("2026-03-10 09:00:00")
-                .gives("BLOCK", &["EVENT_TIME_IN_FUTURE"])
-                .recorded(false);
-        },
-    ),
+    ("case 43: the event lies beyond the allowed skew in the future → refused", |w| {
+        w.sale("P1", "D1", line(&[BOX]))
+            .at("2026-03-10 09:05:01")
+            .heard("2026-03-10 09:00:00")
+            .gives("BLOCK", &["EVENT_TIME_IN_FUTURE"])
+            .recorded(false);
+        w.report("P1", "D2", vec![line(&[BOX]).self_paid()])
+            .at("2026-03-10 09:05:01")
+            .heard("2026-03-10 09:00:00")
+            .gives("BLOCK", &["EVENT_TIME_IN_FUTURE"])
+            .recorded(false);
+    }),
     ("case 43: between 0 and the skew → set to now, and noted", |w| {
         w.sale("P1", "D1", line(&[BOX]))
             .at("2026-03-10 09:05:00")

@@ -85,11 +85,7 @@ impl World {
             name: alias.to_owned(),
             kind: code.kind(),
             division: Division(130_102),
-            ownership: if hospital {
-                Ownership::Public
-            } else {
-                Ownership::Private
-            },
+            ownership: if hospital { Ownership::Public } else { Ownership::Private },
             agreement_signed_on: Some(Date::constant(2024, 1, 1)),
             transition_ends_on: None,
             chain_group: None,
@@ -112,9 +108,7 @@ impl World {
         });
         self.drug("8644315", "M", Some(100), |d| d.must_split = true);
         self.drug("8644316", "T", Some(1), |d| d.drug_class = DrugClass::TcmPieces);
-        self.drug("8644317", "I", Some(1), |d| {
-            d.dosage_form = "loose_injection".to_owned()
-        });
+        self.drug("8644317", "I", Some(1), |d| d.dosage_form = "loose_injection".to_owned());
         self.drug("04006381333931", "G", Some(10), |_| {});
     }
 
@@ -173,12 +167,8 @@ impl World {
 
     pub fn scan_rules(&self) -> ScanRules {
         let settings = self.policy.settings();
-        ScanRules::new(
-            &settings.url_hosts,
-            &settings.placeholder_patterns,
-            self.registry.own_schemes(),
-        )
-        .unwrap()
+        ScanRules::new(&settings.url_hosts, &settings.placeholder_patterns, self.registry.own_schemes())
+            .unwrap()
     }
 
     fn pool(&self, institution: InstitutionCode) -> Pool {
@@ -191,20 +181,14 @@ impl World {
         let pool = self.pool(institution);
         let drugs = ["A", "B", "U", "K", "M", "T", "I", "G", "O"];
         let known = |drug: &str| {
-            let mut position = self
-                .positions
-                .get(&(pool.clone(), drug.to_owned()))
-                .cloned()
-                .unwrap_or_default();
+            let mut position =
+                self.positions.get(&(pool.clone(), drug.to_owned())).cloned().unwrap_or_default();
             if self.bought {
                 position.count(PurchaseSource::Platform, Decimal::from(1_000_000), 1);
             }
             position
         };
-        drugs
-            .iter()
-            .map(|drug| ((*drug).to_owned(), known(drug)))
-            .collect()
+        drugs.iter().map(|drug| ((*drug).to_owned(), known(drug))).collect()
     }
 
     /// Keeps what a judgement records.
@@ -212,30 +196,21 @@ impl World {
         self.apply_claims(&judgement.claims);
         let pool = self.pool(institution);
         for (drug, units) in &judgement.sold {
-            self.positions
-                .entry((pool.clone(), drug.clone()))
-                .or_default()
-                .sold += *units;
+            self.positions.entry((pool.clone(), drug.clone())).or_default().sold += *units;
         }
     }
 
     pub fn apply_claims(&mut self, claims: &[ClaimChange]) {
         for change in claims {
             let known = self.histories.insert(change.key.clone(), change.history.clone());
-            assert_eq!(
-                change.expected,
-                known.map(|h| h.version),
-                "{}: the version that was read",
-                self.name
-            );
+            assert_eq!(change.expected, known.map(|h| h.version), "{}: the version that was read", self.name);
         }
     }
 
     pub fn key(&self, scanned: &str) -> CodeKey {
-        match read(scanned, &self.scan_rules()) {
-            Scan::Code(code) => code.key(),
-            other => panic!("{}: {scanned} is {other:?}", self.name),
-        }
+        let scan = read(scanned, &self.scan_rules());
+        let Scan::Code(code) = &scan else { panic!("{}: {scanned} is {scan:?}", self.name) };
+        code.key()
     }
 
     fn lens(&self, now: &str) -> Lens {
@@ -245,26 +220,14 @@ impl World {
     /// Every conflict that still stands between sales of a box at a moment.
     pub fn conflicts(&self, scanned: &str, now: &str) -> Vec<Conflict> {
         let lens = self.lens(now);
-        let history = self
-            .histories
-            .get(&self.key(scanned))
-            .cloned()
-            .unwrap_or_default();
+        let history = self.histories.get(&self.key(scanned)).cloned().unwrap_or_default();
         let state = history.state(&lens, false);
-        state
-            .sales
-            .iter()
-            .flat_map(|sale| state.conflicts_of(sale, &lens))
-            .collect()
+        state.sales.iter().flat_map(|sale| state.conflicts_of(sale, &lens)).collect()
     }
 
     /// How many sales of a box are on record and not returned.
     pub fn open_sales(&self, scanned: &str, now: &str) -> usize {
-        let history = self
-            .histories
-            .get(&self.key(scanned))
-            .cloned()
-            .unwrap_or_default();
+        let history = self.histories.get(&self.key(scanned)).cloned().unwrap_or_default();
         let state = history.state(&self.lens(now), true);
         state.sales.iter().filter(|sale| !sale.is_returned()).count()
     }

@@ -1,0 +1,137 @@
+//! What an operator does: reads the policy again, checks settings, starts over a bad directory.
+
+use crate::support::process::{GatewayProcess, PROGRAM};
+use crate::support::world::{PHARMACY, code, connect, dispense, load_province};
+use std::process::Command;
+use tonic::transport::Channel;
+use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
+
+async fn policy_version(channel: &Channel, n: u64) -> String {
+    let mut gate = DispensingServiceClient::new(channel.clone());
+    let answer = gate.dispense(dispense(PHARMACY, &format!("p{n}"), &[code(n)])).await.expect("an answer");
+    answer.into_inner().decision.expect("a decision").policy_version
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_policy_file_leaves_the_old_policy_in_force() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("rules.toml");
+    let rule = "[[rule]]\nreason = 'NO_CODE'\ndivision_prefix = '1201'\nkind = 'pharmacy'\n\
+                payment = 'insured'\nenforcement = 'remind'\nnote = 'pilot'\n";
+    std::fs::write(&file, rule).expect("the file can be written");
+    let path = file.to_str().expect("UTF-8");
+    let gateway = GatewayProcess::start(&dir.path().join("data"), &[("TRACEGATE_POLICY_FILES", path)]);
+    let channel = connect(&gateway.address).await;
+    load_province(&channel).await;
+    let first = policy_version(&channel, 1).await;
+    let hang_up = async |n: u64, content: &str, changes: bool| {
+        std::fs::write(&file, content).expect("the file can be written");
+        gateway.signal("HUP");
+        if !changes {
+            return policy_version(&channel, n).await;
+        }
+        let mut at = n * 1_000;
+        loop {
+            at += 1;
+            assert!(at < n * 1_000 + 900, "the policy was not read again");
+            let version = policy_version(&channel, at).await;
+            if version != first {
+                return version;
+            }
+        }
+    };
+    let second = hang_up(2, &rule.replace("remind", "observe"), true).await;
+    assert_ne!(first, second);
+    let third = hang_up(3, "[[rule]]\nreason = 'NONSENSE'\n", false).await;
+    assert_eq!(second, third, "the bad file changed nothing");
+    gateway.signal("TERM");
+    let (status, said) = tokio::task::spawn_blocking(|| gateway.wait()).await.expect("the wait ends");
+    assert!(status.success(), "{said}");
+    assert!(said.contains("rules.toml:2") && said.contains("NONSENSE"), "file, line and reason: {said}");
+    assert!(said.contains("the old policy stays in force"), "{said}");
+}
+
+fn run(args: &[&str], env: &[(&str, &str)]) -> (bool, String) {
+    let run = Command::new(PROGRAM).args(args).envs(env.iter().copied()).output().expect("the program runs");
+    let text = [run.stdout, run.stderr].concat();
+    (run.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_served() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let bad = dir.path().join("bad.toml");
+    std::fs::write(&bad, "[[rule]]\nreason = 'NO_CODE'\nenforcement = 'perhaps'\nnote = 'x'\n")
+        .expect("written");
+    let bad = bad.to_str().expect("UTF-8");
+    let data = dir.path().join("data");
+    let data = data.to_str().expect("UTF-8");
+    let rows: [(&[&str], &[(&str, &str)], &str); 6] = [
+        (&["check-config"], &[("TRACEGATE_GRPC_LISTEN", "nowhere")], "grpc.listen"),
+        (&["serve", "--data-dir", data], &[("TRACEGATE_POLICY_FILES", bad)], "bad.toml:3"),
+        (&["serve", "--data-dir", "/dev/null/x", "--listen", "127.0.0.1:0"], &[], "/dev/null/x"),
+        (&["policy", "check", bad], &[], "perhaps"),
+        (
+            &["check", "83003850000000131888", "--to", "127.0.0.1:1", "--institution", PHARMACY],
+            &[],
+            "tracegate serve",
+        ),
+        (&["replay", "--registry", data, "none.jsonl", "--out", "-"], &[], "institutions.csv"),
+    ];
+    for (args, env, part) in rows {
+        let (ok, said) = run(args, env);
+        assert!(!ok && said.contains(part), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn codes_and_rules_are_explained() {
+    let rows: [(&[&str], &[&str]); 5] = [
+        (&["check", "]C183003850000000131888"], &["MSFX", "83003850000000131888"]),
+        (&["check", "--json", "6901234567892"], &["\"family\":\"PRODUCT_BARCODE\""]),
+        (&["policy", "check"], &["valid: version "]),
+        (&["policy", "explain", "--kind", "pharmacy", "--division", "130102"], &["NOT_PURCHASED", "block"]),
+        (
+            &[
+                "policy",
+                "explain",
+                "--kind",
+                "pharmacy",
+                "--division",
+                "130102",
+                "--reason",
+                "NOT_PURCHASED",
+                "--date",
+                "2025-09-04",
+            ],
+            &["no: valid_from"],
+        ),
+    ];
+    for (args, parts) in rows {
+        let (ok, said) = run(args, &[]);
+        assert!(ok, "{args:?}: {said}");
+        for part in parts {
+            assert!(said.contains(part), "{part} in {args:?}: {said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_keeps_good_rows_and_writes_the_bad_ones_to_a_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let gateway = GatewayProcess::start(&dir.path().join("data"), &[]);
+    let file = dir.path().join("own_schemes.csv");
+    let content = "issuer,pattern,catalog_code,pack_level,units_per_pack\n药企,AB[0-9]{8},XA1,small,10\n药企,(,XA1,small,10\n药企,CD[0-9]{8},XA1,huge,10\n";
+    std::fs::write(&file, content).expect("written");
+    let path = file.to_str().expect("UTF-8").to_owned();
+    let address = gateway.address.clone();
+    let args = ["import".to_owned(), "own-schemes".to_owned(), path, "--to".to_owned(), address];
+    let import = move || run(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let (ok, said) = tokio::task::spawn_blocking(import).await.expect("the run ends");
+    assert!(!ok && said.contains("1 added, 0 unchanged, 0 replaced, 2 refused"), "{said}");
+    let rejects =
+        std::fs::read_to_string(dir.path().join("own_schemes.csv.rejects.csv")).expect("a rejects file");
+    let lines: Vec<_> =
+        rejects.lines().skip(1).map(|l| l.split(',').next().expect("a line number")).collect();
+    assert_eq!(lines, ["4", "3"], "the reader's rejects first, then the gateway's: {rejects}");
+}
