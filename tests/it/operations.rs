@@ -57,6 +57,9 @@ fn run(args: &[&str], env: &[(&str, &str)]) -> (bool, String) {
     (run.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
+/// Arguments, environment, and what the message must say.
+type Mistake<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn mistakes_are_told_before_anything_is_served() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -66,7 +69,7 @@ fn mistakes_are_told_before_anything_is_served() {
     let bad = bad.to_str().expect("UTF-8");
     let data = dir.path().join("data");
     let data = data.to_str().expect("UTF-8");
-    let rows: [(&[&str], &[(&str, &str)], &str); 6] = [
+    let rows: [Mistake; 6] = [
         (&["check-config"], &[("TRACEGATE_GRPC_LISTEN", "nowhere")], "grpc.listen"),
         (&["serve", "--data-dir", data], &[("TRACEGATE_POLICY_FILES", bad)], "bad.toml:3"),
         (&["serve", "--data-dir", "/dev/null/x", "--listen", "127.0.0.1:0"], &[], "/dev/null/x"),
