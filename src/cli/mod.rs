@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 /// Verifies drug traceability codes at the moment of dispensing.
 ///
-/// 药品追溯码校验网关:无码不付、不网采不结算、一码一销。
+/// 药品追溯码校验网关：无码不付、不网采不结算、一码一销。
 #[derive(Debug, Parser)]
 #[command(name = "tracegate", version, after_help = EXAMPLES)]
 pub struct Cli {

@@ -1,4 +1,4 @@
-//! Door 1: gRPC. One file per service; [`convert`] is the only place where wire and domain types meet.
+//! Door 1: gRPC. One file per service; `convert` is the only place where wire and domain types meet.
 //!
 //! A handler reads its request, hands the work to a task of its own, and awaits the answer: a client that goes
 //! away does not stop a claim half way.

@@ -1,8 +1,8 @@
 //! The state machine of one code: everything that was ever recorded of it, and what follows from that.
 //!
 //! A [`History`] is a set of events. Its state is never stored, it is folded from the events in the order
-//! in which they happened ([`fold`]), so the order in which they arrived cannot matter. Conflicts between
-//! sales ([`conflict`]) follow from the fold. Nothing here knows institutions' attributes, policy or a clock.
+//! in which they happened (`fold`), so the order in which they arrived cannot matter. Conflicts between
+//! sales (`conflict`) follow from the fold. Nothing here knows institutions' attributes, policy or a clock.
 
 mod conflict;
 mod fold;

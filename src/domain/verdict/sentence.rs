@@ -74,9 +74,16 @@ fn other_sale(finding: &Finding, sale: &OtherSale) -> Sentence {
         (_, Some(class)) => class_words(class),
         (_, None) => ("该码已销售", "the code was already sold"),
     };
+    // The earlier one is not the duplicate: it is told to keep its papers, not to change the box.
     let (order_zh, order_en) = match finding.role {
-        Some(Role::Earlier) => ("本次销售在前", "this sale came first"),
-        Some(Role::Later) | None => ("本次销售在后", "this sale came later"),
+        Some(Role::Earlier) => (
+            "本次销售在前，请保留销售凭证备查",
+            "this sale came first: keep its papers, the other one is the duplicate",
+        ),
+        Some(Role::Later) | None => (
+            "本次销售在后，请换一盒扫码，并保留此盒待查",
+            "this sale came later: take another box and keep this one aside",
+        ),
     };
     let (review_zh, review_en) = if sale.proposed {
         ("补报过迟，由医保人工认定。", " Reported too late to settle by itself; a reviewer decides.")
@@ -84,20 +91,20 @@ fn other_sale(finding: &Finding, sale: &OtherSale) -> Sentence {
         ("", "")
     };
     Sentence::new(
-        format!(
-            "重复追溯码：{what_zh}；{who_zh}于{at}有销售记录，{order_zh}。请换一盒扫码，并保留此盒待查。{review_zh}"
-        ),
-        format!(
-            "Duplicate: {what_en}; on record at {who_en}, {at}; {order_en}. Take another box and keep this one aside.{review_en}"
-        ),
+        format!("重复追溯码：{what_zh}；{who_zh}于{at}有销售记录，{order_zh}。{review_zh}"),
+        format!("Duplicate: {what_en}; on record at {who_en}, {at}; {order_en}.{review_en}"),
     )
 }
 
 fn class_words(class: DuplicateClass) -> (&'static str, &'static str) {
     match class {
         DuplicateClass::SameInstitution => ("本机构另一单据已销售", "sold under another document here"),
-        DuplicateClass::OtherInstitutionClose => ("近期已在他处销售", "sold elsewhere a short time ago"),
-        DuplicateClass::OtherInstitutionLongGap => ("较早前已在他处销售", "sold elsewhere long ago"),
+        DuplicateClass::OtherInstitutionClose => {
+            ("他处亦有销售，时间相近", "also sold elsewhere, close in time")
+        }
+        DuplicateClass::OtherInstitutionLongGap => {
+            ("他处亦有销售，间隔较长", "also sold elsewhere, far apart in time")
+        }
         DuplicateClass::SplitOverdraw => ("拆零数量超过整盒", "more units drawn than the pack holds"),
         DuplicateClass::WholeAndSplit => ("同一盒既整盒又拆零销售", "sold both whole and split"),
         DuplicateClass::PackOverlap => ("大包装与其中小包装均已销售", "carton and small pack both sold"),
