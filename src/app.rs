@@ -7,9 +7,11 @@ use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
 use crate::grpc::{Dispensing, Door, Purchases, Registries, pb};
+use crate::http::Watched;
 use crate::policy_files::{self, LoadError};
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::{Store, StoreState};
+use crate::telemetry;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +46,9 @@ pub enum StartError {
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Metrics cannot be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// Reflection cannot be built.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -56,6 +61,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
+    http_address: Option<SocketAddr>,
     engine: Arc<Engine>,
     policy_files: Vec<PathBuf>,
     store: Arc<dyn Store>,
@@ -74,9 +80,16 @@ impl std::fmt::Debug for dyn Store {
 impl Gateway {
     /// Binds, opens the store, and serves.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let listening = |source| StartError::Listen { address: config.grpc.listen, source };
-        let listener = TcpListener::bind(config.grpc.listen).await.map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
+        // Before the store: what is counted before the recorder stands is lost.
+        let metrics = telemetry::start_metrics()?;
+        let listener = bind(config.grpc.listen).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address: config.grpc.listen, source })?;
+        let http = match config.http_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         let policy = load_policy(&config.policy_files)?;
         let store: Arc<dyn Store> = Arc::new(open_store(config).await?);
         let engine = Arc::new(Engine::start(Arc::clone(&store), clock, policy, config.limits).await?);
@@ -85,14 +98,34 @@ impl Gateway {
         let stop = CancellationToken::new();
         let door = Door { engine: Arc::clone(&engine), work: work.clone() };
         let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
+        let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = http {
+            let watched = Watched { metrics, store: store.state(), stop: stop.clone() };
+            tokio::spawn(crate::http::serve(listener, watched));
+        }
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
         let policy_files = config.policy_files.clone();
-        Ok(Self { address, engine, policy_files, store, work, stop, server, drain_max: config.drain_max })
+        Ok(Self {
+            address,
+            http_address,
+            engine,
+            policy_files,
+            store,
+            work,
+            stop,
+            server,
+            drain_max: config.drain_max,
+        })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/live`, `/ready` and `/metrics` are served.
+    pub const fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
     }
 
     /// Reads the policy files again. A bad file leaves the old policy in force.
@@ -135,6 +168,10 @@ impl Gateway {
         self.store.close().await;
         tracing::info!("stopped");
     }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
 /// The built-in rules with files over them.

@@ -17,6 +17,8 @@ const ENVIRONMENT_PREFIX: &str = "TRACEGATE_";
 pub struct Config {
     /// The gRPC door.
     pub grpc: Grpc,
+    /// Where `/live`, `/ready` and `/metrics` are served; `None` = nowhere.
+    pub http_listen: Option<SocketAddr>,
     /// The data directory.
     pub data_dir: PathBuf,
     /// The embedded store.
@@ -70,6 +72,7 @@ pub struct ConfigError(pub Vec<String>);
 #[derive(Debug, Deserialize)]
 struct Raw {
     grpc: RawGrpc,
+    http: RawHttp,
     store: RawStore,
     policy: RawPolicy,
     limits: RawLimits,
@@ -87,6 +90,11 @@ struct RawGrpc {
     stream_window_bytes: u32,
     connection_window_bytes: u32,
     reflection: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawHttp {
+    listen: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,13 +164,11 @@ impl Config {
     fn from_table(table: Table) -> Result<Self, ConfigError> {
         let raw: Raw = table.try_into().map_err(|e: toml::de::Error| ConfigError(vec![e.to_string()]))?;
         let mut mistakes = Vec::new();
-        let listen = raw.grpc.listen.parse().unwrap_or_else(|e| {
-            mistakes.push(format!(
-                "grpc.listen: {:?} is no address with port ({e}); write 127.0.0.1:50051",
-                raw.grpc.listen
-            ));
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        });
+        let listen = address("grpc.listen", &raw.grpc.listen, &mut mistakes);
+        let http_listen = match raw.http.listen.as_str() {
+            "" => None,
+            text => Some(address("http.listen", text, &mut mistakes)),
+        };
         for (name, number) in raw.numbers() {
             if number == 0 {
                 mistakes.push(format!("{name}: must be at least 1"));
@@ -174,7 +180,11 @@ impl Config {
         if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             mistakes.push(format!("log.level: {e}"));
         }
-        if mistakes.is_empty() { Ok(raw.into_config(listen)) } else { Err(ConfigError(mistakes)) }
+        if mistakes.is_empty() {
+            Ok(raw.into_config(listen, http_listen))
+        } else {
+            Err(ConfigError(mistakes))
+        }
     }
 }
 
@@ -200,9 +210,9 @@ impl Raw {
         ]
     }
 
-    fn into_config(self, listen: SocketAddr) -> Config {
+    fn into_config(self, listen: SocketAddr, http_listen: Option<SocketAddr>) -> Config {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self { grpc, store, policy, limits, shutdown, log } = self;
+        let Self { grpc, http: _, store, policy, limits, shutdown, log } = self;
         Config {
             grpc: Grpc {
                 listen,
@@ -215,6 +225,7 @@ impl Raw {
                 connection_window_bytes: grpc.connection_window_bytes,
                 reflection: grpc.reflection,
             },
+            http_listen,
             data_dir: store.data_dir,
             store: EmbeddedOptions {
                 disk_free_bytes_min: store.disk_free_bytes_min,
@@ -235,6 +246,14 @@ impl Raw {
             log: Log { level: log.level, json: log.format == "json" },
         }
     }
+}
+
+/// An address with a port; a mistake gives a harmless one, so that the others are found too.
+fn address(name: &str, text: &str, mistakes: &mut Vec<String>) -> SocketAddr {
+    text.parse().unwrap_or_else(|e| {
+        mistakes.push(format!("{name}: {text:?} is no address with port ({e}); write 127.0.0.1:50051"));
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    })
 }
 
 fn default_table() -> Result<Table, ConfigError> {

@@ -1,7 +1,7 @@
 //! tracegate: verifies drug traceability codes at the moment of dispensing.
 //!
 //! Rooms in reading order: [`domain`] the trade; [`policy_files`] rules as files; [`store`] where facts are
-//! kept; [`engine`] the use cases; [`grpc`] the door for callers; [`cli`] the door for people; [`config`],
+//! kept; [`engine`] the use cases; [`grpc`] the door for callers; [`http`] the door for watchers; [`cli`] the door for people; [`config`],
 //! [`telemetry`] and [`clock`] serve them all; [`app`] puts them together.
 
 pub mod app;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod grpc;
+pub mod http;
 pub mod policy_files;
 pub mod store;
 pub mod telemetry;

@@ -70,6 +70,7 @@ impl Embedded {
             config.data_dir = dir.to_owned();
         }
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http_listen = None;
         config.policy_files = policy_files.to_vec();
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let gateway = Gateway::start(&config, Arc::<ManualClock>::clone(&clock)).await?;

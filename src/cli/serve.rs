@@ -5,6 +5,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DEFAULTS};
 use crate::telemetry;
 use anyhow::{Context, Result, anyhow};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Where to listen, instead of grpc.listen.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Where to serve /live, /ready and /metrics, instead of http.listen; `off` = nowhere.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
     /// Where to keep the data, instead of store.data_dir.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -34,16 +38,31 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<()> {
     let mut config = Config::load(args.config.as_deref())?;
     config.grpc.listen = args.listen.unwrap_or(config.grpc.listen);
+    config.http_listen = match args.http.as_deref() {
+        None => config.http_listen,
+        Some("off") => None,
+        Some(text) => Some(text.parse().with_context(|| format!("--http {text:?} is no address with port"))?),
+    };
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
-    telemetry::start(&config.log).map_err(|e| anyhow!(e))?;
+    telemetry::start_log(&config.log.level, config.log.json).map_err(|e| anyhow!(e))?;
     let mut signals = Signals::new()?;
     let gateway = Gateway::start(&config, Arc::new(SystemClock)).await?;
-    println!("tracegate listens on {}", gateway.address());
+    announce(&gateway);
     while signals.next().await == Told::ReadPolicy {
         gateway.reload_policy().await;
     }
     gateway.stop(async { while signals.next().await == Told::ReadPolicy {} }).await;
     Ok(())
+}
+
+/// Says where it listens. Nobody has to read it: a closed standard output must not end the gateway.
+fn announce(gateway: &Gateway) {
+    let mut out = std::io::stdout().lock();
+    let pages = gateway.http_address().map(|at| format!("/live, /ready and /metrics on http://{at}\n"));
+    let said = write!(out, "tracegate listens on {}\n{}", gateway.address(), pages.unwrap_or_default());
+    if let Err(error) = said.and_then(|()| out.flush()) {
+        tracing::debug!(%error, "standard output is closed");
+    }
 }
 
 /// What a signal asks for.

@@ -1,12 +1,14 @@
 //! Check, dispense, return, report: documents that are judged and recorded.
 
 use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Knowledge, Reply, request_key};
+use crate::clock::Stopwatch;
 use crate::domain::document::{Document, Movement, ReturnDocument};
 use crate::domain::judge::{Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
 use crate::domain::verdict::Verdict;
 use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange};
+use crate::telemetry;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -90,9 +92,11 @@ impl Engine {
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
         let _in_flight = self.in_flight.enter(&key);
+        let (call, started) = (call_of(&body), Stopwatch::start());
         for _ in 0..ATTEMPTS_MAX {
             let known = self.store.outcome(&key).await?;
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
+                telemetry::repeated(call);
                 return repeat(&key, outcome, &RequestBody::Recorded(body));
             }
             let (answer, judgement, facts) = self.judge(&body, request_id).await?;
@@ -102,7 +106,10 @@ impl Engine {
                 change_of(&key, &body, &answer, judgement, &facts, known.as_ref())
             };
             match self.store.commit(change).await {
-                Ok(()) => return Ok(Reply::first(answer)),
+                Ok(()) => {
+                    count(call, &answer, started);
+                    return Ok(Reply::first(answer));
+                }
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -130,6 +137,25 @@ impl Engine {
         }
         let answer = self.answer(&judgement, &facts, request.institution);
         Ok((answer, judgement, facts))
+    }
+}
+
+/// The name of a call, as metrics know it.
+const fn call_of(body: &Recorded) -> &'static str {
+    match body {
+        Recorded::Dispense { hold: false, .. } => "dispense",
+        Recorded::Dispense { hold: true, .. } => "hold",
+        Recorded::ReportedSale(_) => "report_sale",
+        Recorded::Return { reported: false, .. } => "return",
+        Recorded::Return { reported: true, .. } => "report_return",
+        Recorded::Movement(_) => "report_movement",
+    }
+}
+
+fn count(call: &'static str, answer: &Answer, started: Stopwatch) {
+    telemetry::answered(call, answer.verdict.name(), started.elapsed());
+    for finding in &answer.findings {
+        telemetry::found(finding.reason.name(), finding.enforcement.name());
     }
 }
 

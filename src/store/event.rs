@@ -93,3 +93,6 @@ impl LogEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use crate::support::process::{GatewayProcess, PROGRAM};
 use crate::support::world::{PHARMACY, code, connect, dispense, load_province};
+use std::io::{Read, Write};
 use std::process::Command;
 use tonic::transport::Channel;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
@@ -71,8 +72,16 @@ fn mistakes_are_told_before_anything_is_served() {
     let data = data.to_str().expect("UTF-8");
     let rows: [Mistake; 6] = [
         (&["check-config"], &[("TRACEGATE_GRPC_LISTEN", "nowhere")], "grpc.listen"),
-        (&["serve", "--data-dir", data], &[("TRACEGATE_POLICY_FILES", bad)], "bad.toml:3"),
-        (&["serve", "--data-dir", "/dev/null/x", "--listen", "127.0.0.1:0"], &[], "/dev/null/x"),
+        (
+            &["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir", data],
+            &[("TRACEGATE_POLICY_FILES", bad)],
+            "bad.toml:3",
+        ),
+        (
+            &["serve", "--data-dir", "/dev/null/x", "--listen", "127.0.0.1:0", "--http", "off"],
+            &[],
+            "/dev/null/x",
+        ),
         (&["policy", "check", bad], &[], "perhaps"),
         (
             &["check", "83003850000000131888", "--to", "127.0.0.1:1", "--institution", PHARMACY],
@@ -137,4 +146,66 @@ async fn an_import_keeps_good_rows_and_writes_the_bad_ones_to_a_file() {
     let lines: Vec<_> =
         rejects.lines().skip(1).map(|l| l.split(',').next().expect("a line number")).collect();
     assert_eq!(lines, ["4", "3"], "the reader's rejects first, then the gateway's: {rejects}");
+}
+
+/// One page over plain HTTP: its status line and body.
+fn page(address: &str, path: &str) -> (String, String) {
+    let mut stream = std::net::TcpStream::connect(address).expect("the port answers");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("the request is sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_readiness_and_metrics_are_seen_from_outside() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let gateway = GatewayProcess::start_with_http(&dir.path().join("data"), "127.0.0.1:0", &[]);
+    let channel = connect(&gateway.address).await;
+    load_province(&channel).await;
+    let mut gate = DispensingServiceClient::new(channel.clone());
+    for request in [dispense(PHARMACY, "a", &[code(1)]), dispense(PHARMACY, "b", &[code(1)])] {
+        gate.dispense(request.clone()).await.expect("an answer");
+        gate.dispense(request).await.expect("the same answer");
+    }
+    assert_eq!(page(&gateway.pages, "/live").0, "HTTP/1.1 200 OK");
+    let (status, ready) = page(&gateway.pages, "/ready");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(ready.contains("\"store\":\"ready\""), "{ready}");
+    let (_, metrics) = page(&gateway.pages, "/metrics");
+    for line in [
+        "tracegate_verdicts_total{call=\"dispense\",verdict=\"ALLOW\"} 1",
+        "tracegate_verdicts_total{call=\"dispense\",verdict=\"BLOCK\"} 1",
+        "tracegate_findings_total{reason=\"DUPLICATE\",enforcement=\"block\"} 1",
+        "tracegate_repeated_total{call=\"dispense\"} 2",
+        "tracegate_store_state{state=\"ready\"} 1",
+        "tracegate_group_changes_count",
+        "tracegate_disk_free_bytes",
+    ] {
+        assert!(metrics.contains(line), "{line} in\n{metrics}");
+    }
+    assert!(
+        !metrics.contains(PHARMACY) && !metrics.contains(&code(1)),
+        "no institution, no code:\n{metrics}"
+    );
+    assert_eq!(page(&gateway.pages, "/nothing").0, "HTTP/1.1 404 Not Found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_below_its_reserve_is_seen_in_readiness_and_metrics() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // No disk is that large: the reserve is missed from the first change on.
+    let reserve = [("TRACEGATE_STORE_DISK_FREE_BYTES_MIN", "9000000000000000000")];
+    let gateway = GatewayProcess::start_with_http(&dir.path().join("data"), "127.0.0.1:0", &reserve);
+    let mut gate = DispensingServiceClient::new(connect(&gateway.address).await);
+    let refused = gate.dispense(dispense(PHARMACY, "a", &[code(1)])).await.expect_err("refused");
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(refused.message().contains("the disk is full"), "{refused}");
+    let (status, ready) = page(&gateway.pages, "/ready");
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    assert!(ready.contains("the disk is full"), "{ready}");
+    let (_, metrics) = page(&gateway.pages, "/metrics");
+    assert!(metrics.contains("tracegate_store_state{state=\"full\"} 1"), "{metrics}");
 }

@@ -5,10 +5,12 @@ use super::directory::Directory;
 use super::fit::check_bytes;
 use super::resolve::Overlay;
 use super::tables::Tables;
+use crate::clock::Stopwatch;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
 use crate::store::{Change, CommitError, LoadStatus, LogEvent, StoreError, StoreState};
+use crate::telemetry;
 use fjall::PersistMode;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -74,6 +76,7 @@ impl Writer {
 
     /// Works until every sender is gone, then closes the tables.
     pub fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        telemetry::store_is(name_of(&StoreState::Ready));
         let mut held_over = None;
         while let Some(first) = held_over.take().or_else(|| self.next(&mut waiting)) {
             if let Some(refusal) = self.refusal() {
@@ -138,7 +141,7 @@ impl Writer {
                 self.say(StoreState::Full(why.clone()));
                 return Some(StoreError::Full(why));
             }
-            Ok(_) => {}
+            Ok(free) => telemetry::disk_free(free),
             Err(error) => tracing::warn!(%error, "free disk space cannot be told"),
         }
         self.say(StoreState::Ready);
@@ -155,6 +158,7 @@ impl Writer {
                     tracing::error!(%why, "the store has stopped; restart the gateway")
                 }
             }
+            telemetry::store_is(name_of(&state));
             self.state.send_replace(state);
         }
     }
@@ -197,6 +201,7 @@ impl Writer {
     }
 
     fn write(&mut self, events: Vec<LogEvent>, payloads: &[Vec<u8>]) -> Result<(), CommitError> {
+        let started = Stopwatch::start();
         let receipt = self.log.append_group(payloads).map_err(|error| self.refused_by_log(&error))?;
         let events: Vec<_> = receipt.positions.iter().copied().zip(events).collect();
         self.tables.apply(&events, receipt.end).map_err(|error| {
@@ -204,7 +209,9 @@ impl Writer {
             let why = format!("the tables: {error}");
             self.say(StoreState::Stopped(why.clone()));
             CommitError::Unknown(why)
-        })
+        })?;
+        telemetry::group_written(payloads.len(), started.elapsed());
+        Ok(())
     }
 
     fn refused_by_log(&self, error: &LogError) -> CommitError {
@@ -244,6 +251,15 @@ impl Group {
                 self.refused.push((answer, refusal));
             }
         }
+    }
+}
+
+/// A state as metrics name it.
+const fn name_of(state: &StoreState) -> &'static str {
+    match state {
+        StoreState::Ready => "ready",
+        StoreState::Full(_) => "full",
+        StoreState::Stopped(_) => "stopped",
     }
 }
 

@@ -12,14 +12,21 @@ pub struct GatewayProcess {
     child: Child,
     /// Where it listens.
     pub address: String,
+    /// Where `/live`, `/ready` and `/metrics` are served.
+    pub pages: String,
     stderr: Option<ChildStderr>,
 }
 
 impl GatewayProcess {
-    /// Starts one on a free port and waits until it listens.
+    /// Starts one on a free port, without HTTP, and waits until it listens.
     pub fn start(data_dir: &Path, env: &[(&str, &str)]) -> Self {
+        Self::start_with_http(data_dir, "off", env)
+    }
+
+    /// Starts one with HTTP on an address, `off` = nowhere.
+    pub fn start_with_http(data_dir: &Path, http: &str, env: &[(&str, &str)]) -> Self {
         let mut child = Command::new(PROGRAM)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--http", http, "--data-dir"])
             .arg(data_dir)
             .env("TRACEGATE_STORE_DISK_FREE_BYTES_MIN", "1")
             .envs(env.iter().copied())
@@ -27,9 +34,12 @@ impl GatewayProcess {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
+        let (mut line, mut pages) = (String::new(), String::new());
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        stdout.read_line(&mut line).expect("stdout can be read");
+        if http != "off" {
+            stdout.read_line(&mut pages).expect("stdout can be read");
+        }
         let mut stderr = child.stderr.take();
         let Some(address) = line.trim().strip_prefix("tracegate listens on ") else {
             let mut said = String::new();
@@ -38,7 +48,8 @@ impl GatewayProcess {
             }
             panic!("the gateway did not start: {line:?} {said}");
         };
-        Self { address: address.to_owned(), child, stderr }
+        let pages = pages.trim().rsplit("http://").next().unwrap_or_default().to_owned();
+        Self { address: address.to_owned(), pages, child, stderr }
     }
 
     /// Sends a signal.

@@ -140,6 +140,7 @@ impl World {
         config.data_dir = dir.path().join("data");
         config.store.disk_free_bytes_min = 1;
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http_listen = None;
         change(&mut config);
         let clock = Arc::new(ManualClock::at(at(9, 0)));
         let gateway =

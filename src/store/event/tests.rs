@@ -1,0 +1,181 @@
+//! What is on disk stays readable: one event of everything, compared with the bytes that it was first written as.
+
+use super::*;
+use crate::domain::claim::{ConflictKind, Event, PaperKey, Part, ReturnEvent, SaleEvent, SaleStatus};
+use crate::domain::code::{Scan, ScanRules, read};
+use crate::domain::document::{Document, Line};
+use crate::domain::drug::{Drug, DrugClass, PackLevel};
+use crate::domain::event::{Payment, Scene};
+use crate::domain::outcome::{Answer, OutcomeState, Recorded, RequestBody};
+use crate::domain::party::InstitutionCode;
+use crate::domain::verdict::{
+    DuplicateClass, Enforcement, Evidence, Finding, OtherSale, Reason, Role, Verdict,
+};
+
+const GOLDEN: &str = include_str!("golden.hex");
+
+fn moment(second: i64) -> Timestamp {
+    Timestamp::from_second(1_773_100_000 + second).unwrap()
+}
+
+fn institution() -> InstitutionCode {
+    InstitutionCode::parse("P13010200101").unwrap()
+}
+
+fn code(text: &str) -> CodeKey {
+    match read(text, &ScanRules::default()) {
+        Scan::Code(code) => code.key(),
+        other @ (Scan::NoSerial { .. } | Scan::Placeholder { .. } | Scan::Refused { .. }) => {
+            panic!("{text} is {other:?}")
+        }
+    }
+}
+
+fn history() -> History {
+    let sale = SaleEvent {
+        institution: institution(),
+        document: Some(PaperKey(7)),
+        visit: None,
+        occurred_at: moment(0),
+        received_at: moment(1),
+        part: Part::Draw {
+            line: 2,
+            line_quantity: Some(Decimal::new(125, 1)),
+            units: Some(Decimal::new(125, 1)),
+        },
+        status: SaleStatus::Held { expires_at: moment(1_800) },
+        first_findings: vec![(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), Role::Later)],
+    };
+    let back = ReturnEvent {
+        institution: institution(),
+        document: None,
+        visit: Some(PaperKey(u64::MAX)),
+        occurred_at: moment(2),
+        received_at: moment(3),
+        units: None,
+    };
+    History { version: 2, events: vec![Event::Sale(sale), Event::Return(back)] }
+}
+
+fn outcome() -> Outcome {
+    let line = Line {
+        number: 1,
+        catalog_code: Some("XA01".into()),
+        quantity: Some(Decimal::ONE),
+        split: false,
+        unit_price: None,
+        payment: Payment::Insured,
+        occurred_at: Some(moment(0)),
+        scanned: vec!["83003850000000131888".into()],
+    };
+    let document = Document {
+        institution: institution(),
+        document_no: Some("RD1".into()),
+        visit_no: None,
+        settlement_id: None,
+        scene: Scene::Pharmacy,
+        operator: None,
+        lines: vec![line],
+    };
+    let other = OtherSale {
+        institution: Some(institution()),
+        same_institution: true,
+        occurred_at: moment(0),
+        received_at: moment(1),
+        proposed: false,
+    };
+    let finding = Finding {
+        reason: Reason::Duplicate,
+        class: Some(DuplicateClass::SameInstitution),
+        role: Some(Role::Later),
+        enforcement: Enforcement::Block,
+        line: Some(1),
+        code: Some("83003850000000131888".into()),
+        evidence: Evidence::OtherSale(other),
+    };
+    let answer = Answer {
+        outcome_id: "id".into(),
+        verdict: Verdict::Block,
+        findings: vec![finding],
+        policy_version: "v".into(),
+        decided_at: moment(1),
+        ledger_as_of: moment(1),
+        purchases_as_of: None,
+        recorded: false,
+        after_the_fact: false,
+        hold_expires_at: None,
+    };
+    let body = RequestBody::Recorded(Recorded::Dispense { document, hold: true });
+    Outcome {
+        state: OutcomeState::Voided,
+        ..Outcome::decided(body, answer, vec![("XA01".into(), Decimal::TEN)])
+    }
+}
+
+fn event() -> LogEvent {
+    let request = RequestKey { institution: institution(), request_id: "r1".into() };
+    let pool = Pool::Chain("连锁".into());
+    let drug = Drug {
+        code_prefix: "8300385".into(),
+        catalog_code: "XA01".into(),
+        name: "药品".into(),
+        pack_level: PackLevel::Small,
+        units_per_pack: Some(24),
+        drug_class: DrugClass::Western,
+        dosage_form: "tablet".into(),
+        carton_only: false,
+        must_split: true,
+        listed_price: Some(Decimal::new(1_250, 2)),
+    };
+    let record = PurchaseRecord {
+        institution: institution(),
+        catalog_code: "XA01".into(),
+        source: PurchaseSource::Filed,
+        order_no: "PO1".into(),
+        supplier: "S".into(),
+        lot_no: "L".into(),
+        quantity: Decimal::new(-5, 0),
+        unit_price: None,
+        purchased_at: moment(-10),
+    };
+    let question =
+        AwaitedKey { pool: pool.clone(), catalog_code: "XA01".into(), request: request.clone(), line: 1 };
+    LogEvent {
+        claims: vec![(code("83003850000000131888"), history())],
+        outcomes: vec![(request.clone(), outcome())],
+        documents: vec![(request, 7)],
+        purchases: vec![record],
+        adds: vec![
+            (pool.clone(), "XA01".into(), PositionDelta::Sold(Decimal::ONE)),
+            (pool, "XA01".into(), PositionDelta::Bought(PurchaseSource::Platform, Decimal::TEN, -1)),
+        ],
+        awaited: vec![question.clone()],
+        settled: vec![question],
+        registry: vec![RegistryRow::Drug(drug)],
+        registry_version: Some((3, RegistryMoment(moment(4)))),
+    }
+}
+
+#[test]
+fn events_are_written_as_they_always_were() {
+    let bytes = event().encode().unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, GOLDEN.trim(), "directories of this format could not be read any more");
+}
+
+#[test]
+fn events_are_read_as_they_were_written() {
+    let golden = GOLDEN.trim();
+    let byte = |at: usize| u8::from_str_radix(&golden[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..golden.len()).step_by(2).map(byte).collect();
+    assert_eq!(LogEvent::decode(&bytes).unwrap(), event());
+}
+
+#[test]
+fn what_is_no_event_is_refused() {
+    assert!(matches!(LogEvent::decode(&[]), Err(EventError::Garbled(_))));
+    assert!(matches!(LogEvent::decode(&[EVENT_FORMAT, 200]), Err(EventError::Garbled(_))));
+    assert!(
+        matches!(LogEvent::decode(&[EVENT_FORMAT + 1]), Err(EventError::Format { found }) if found == EVENT_FORMAT + 1)
+    );
+}
