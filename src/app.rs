@@ -20,8 +20,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 /// Why a gateway does not start.
@@ -193,7 +195,7 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
+    say_serving(&reporter, true).await;
     tokio::spawn(report_health(reporter, store, stop.clone()));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
@@ -220,22 +222,28 @@ async fn serve(
     Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await })))
 }
 
-/// Says "not serving" while the store takes no changes, and at shutdown.
+/// Says "not serving" for the gateway and each of its services while the store takes no changes, and at shutdown.
 async fn report_health(reporter: HealthReporter, store: Arc<dyn Store>, stop: CancellationToken) {
     let mut state = store.state();
     loop {
         let ready = matches!(&*state.borrow_and_update(), StoreState::Ready);
-        if ready {
-            reporter.set_serving::<DispensingServiceServer<Dispensing>>().await;
-        } else {
-            reporter.set_not_serving::<DispensingServiceServer<Dispensing>>().await;
-        }
+        say_serving(&reporter, ready).await;
         tokio::select! {
             changed = state.changed() => if changed.is_err() { return },
-            () = stop.cancelled() => {
-                reporter.set_not_serving::<DispensingServiceServer<Dispensing>>().await;
-                return;
-            }
+            () = stop.cancelled() => return say_serving(&reporter, false).await,
         }
+    }
+}
+
+async fn say_serving(reporter: &HealthReporter, serving: bool) {
+    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    let services = [
+        "",
+        DispensingServiceServer::<Dispensing>::NAME,
+        PurchaseServiceServer::<Purchases>::NAME,
+        RegistryServiceServer::<Registries>::NAME,
+    ];
+    for service in services {
+        reporter.set_service_status(service, status).await;
     }
 }

@@ -116,6 +116,7 @@ struct RawPolicy {
 struct RawLimits {
     lines_per_document_max: usize,
     codes_per_line_max: usize,
+    codes_per_document_max: usize,
     text_bytes_max: usize,
     events_per_report_max: usize,
     rows_per_load_max: usize,
@@ -169,9 +170,9 @@ impl Config {
             "" => None,
             text => Some(address("http.listen", text, &mut mistakes)),
         };
-        for (name, number) in raw.numbers() {
-            if number == 0 {
-                mistakes.push(format!("{name}: must be at least 1"));
+        for (name, number, least, most) in raw.numbers() {
+            if number < least || number > most {
+                mistakes.push(format!("{name}: {number} is out of range; write {least} to {most}"));
             }
         }
         if !matches!(raw.log.format.as_str(), "text" | "json") {
@@ -189,24 +190,30 @@ impl Config {
 }
 
 impl Raw {
-    /// Numbers that make no sense as zero.
-    fn numbers(&self) -> [(&'static str, u64); 14] {
+    /// Numbers with what makes sense of them.
+    fn numbers(&self) -> [(&'static str, u64, u64, u64); 18] {
         let wide = |n: usize| n as u64;
+        let (grpc, store, limits) = (&self.grpc, &self.store, &self.limits);
+        let day = 86_400;
         [
-            ("grpc.message_bytes_max", self.grpc.message_bytes_max.into()),
-            ("grpc.requests_per_connection_max", self.grpc.requests_per_connection_max.into()),
-            ("grpc.connection_age_seconds_max", self.grpc.connection_age_seconds_max.into()),
-            ("grpc.request_seconds_max", self.grpc.request_seconds_max.into()),
-            ("store.cache_bytes", self.store.cache_bytes),
-            ("store.group_changes_max", wide(self.store.group_changes_max)),
-            ("store.queue_changes_max", wide(self.store.queue_changes_max)),
-            ("store.segment_bytes_max", self.store.segment_bytes_max),
-            ("limits.lines_per_document_max", wide(self.limits.lines_per_document_max)),
-            ("limits.codes_per_line_max", wide(self.limits.codes_per_line_max)),
-            ("limits.text_bytes_max", wide(self.limits.text_bytes_max)),
-            ("limits.events_per_report_max", wide(self.limits.events_per_report_max)),
-            ("limits.rows_per_load_max", wide(self.limits.rows_per_load_max)),
-            ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into()),
+            ("grpc.message_bytes_max", grpc.message_bytes_max.into(), 1 << 10, 1 << 30),
+            ("grpc.requests_per_connection_max", grpc.requests_per_connection_max.into(), 1, 1 << 20),
+            ("grpc.connection_age_seconds_max", grpc.connection_age_seconds_max.into(), 1, 365 * day),
+            ("grpc.request_seconds_max", grpc.request_seconds_max.into(), 1, day),
+            ("grpc.stream_window_bytes", grpc.stream_window_bytes.into(), 1 << 10, (1 << 31) - 1),
+            ("grpc.connection_window_bytes", grpc.connection_window_bytes.into(), 1 << 16, (1 << 31) - 1),
+            ("store.cache_bytes", store.cache_bytes, 1 << 20, 1 << 50),
+            ("store.disk_free_bytes_min", store.disk_free_bytes_min, 1, u64::MAX),
+            ("store.group_changes_max", wide(store.group_changes_max), 1, 1 << 20),
+            ("store.queue_changes_max", wide(store.queue_changes_max), 1, 1 << 20),
+            ("store.segment_bytes_max", store.segment_bytes_max, 1 << 20, 1 << 40),
+            ("limits.lines_per_document_max", wide(limits.lines_per_document_max), 1, 10_000),
+            ("limits.codes_per_line_max", wide(limits.codes_per_line_max), 1, 10_000),
+            ("limits.codes_per_document_max", wide(limits.codes_per_document_max), 1, 10_000),
+            ("limits.text_bytes_max", wide(limits.text_bytes_max), 1, 1_000),
+            ("limits.events_per_report_max", wide(limits.events_per_report_max), 1, 100_000),
+            ("limits.rows_per_load_max", wide(limits.rows_per_load_max), 1, 1_000_000),
+            ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into(), 1, day),
         ]
     }
 
@@ -238,6 +245,7 @@ impl Raw {
             limits: Limits {
                 lines_per_document_max: limits.lines_per_document_max,
                 codes_per_line_max: limits.codes_per_line_max,
+                codes_per_document_max: limits.codes_per_document_max,
                 text_bytes_max: limits.text_bytes_max,
                 events_per_report_max: limits.events_per_report_max,
                 rows_per_load_max: limits.rows_per_load_max,

@@ -3,6 +3,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -27,7 +28,10 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 /// `filter` is as `tracing` reads it; `json` = one object a line.
 pub fn start_log(filter: &str, json: bool) -> Result<(), String> {
     let filter: EnvFilter = filter.parse().map_err(|e| format!("log.level: {e}"))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = if json { subscriber.json().try_init() } else { subscriber.try_init() };
     started.map_err(|e| e.to_string())
 }

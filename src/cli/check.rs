@@ -2,7 +2,7 @@
 
 use super::connect::Clients;
 use super::play::PlayedFinding;
-use super::show::table;
+use super::show::{say, table};
 use crate::domain::code::{Scan, ScanRules, TraceCode, read};
 use crate::grpc::pb;
 use crate::policy_files;
@@ -66,7 +66,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     }
     if args.json {
         for row in &rows {
-            println!("{}", serde_json::to_string(row)?);
+            say(format!("{}", serde_json::to_string(row)?))?;
         }
         return Ok(());
     }
@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
             row.says,
         ]);
     }
-    println!("{shown}");
+    say(shown)?;
     Ok(())
 }
 

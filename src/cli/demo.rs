@@ -4,7 +4,7 @@ use super::connect::{Clients, Embedded};
 use super::files::{Reject, Row, read_rows};
 use super::play::{Played, Player};
 use super::replay::{Folder, Rejects, load_registry};
-use super::show::{Summary, table};
+use super::show::{Summary, say, table};
 use crate::clock::Stopwatch;
 use crate::domain::party::Institution;
 use crate::domain::time::local_time;
@@ -51,10 +51,10 @@ enum Language {
 pub(super) async fn run(args: Args) -> Result<()> {
     let clock = Stopwatch::start();
     let embedded = Embedded::start(None, &[]).await?;
-    println!("an embedded gateway listens on {}", embedded.address());
+    say(format!("an embedded gateway listens on {}", embedded.address()))?;
     let mut clients = Clients::connect(&embedded.address()).await?;
     for (file, loaded) in load_registry(&mut clients, &Folder::BuiltIn(PROVINCE), &mut NoRejects).await? {
-        println!("{file}: {loaded}");
+        say(format!("{file}: {loaded}"))?;
     }
     let names = counter_names()?;
     let mut player = Player::new(embedded.address(), Some(embedded.clock()));
@@ -66,9 +66,9 @@ pub(super) async fn run(args: Args) -> Result<()> {
         rows.add_row(row(&played, &names, args.lang));
     }
     embedded.stop().await;
-    println!("{rows}\n{summary}");
+    say(format!("{rows}\n{summary}"))?;
     if args.json {
-        println!("{}", json(&summary, clock.elapsed().as_millis()));
+        say(format!("{}", json(&summary, clock.elapsed().as_millis())))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::connect::{Clients, DEFAULT_ADDRESS};
 use super::files::{OwnSchemeRow, Reject, RejectsWriter};
 use super::load::{Load, Loaded, load, open};
-use super::show;
+use super::show::{self, say};
 use crate::domain::drug::{Drug, NoCodeEntry};
 use crate::domain::party::Institution;
 use crate::domain::purchase::{PurchaseFeed, PurchaseRecord};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tracegate import institutions institutions.csv
-  tracegate import purchases purchases.csv --to 10.0.0.5:50051 --rejects bad-rows.csv
+  tracegate import purchases purchases.csv --to 127.0.0.1:50051 --rejects bad-rows.csv
 
 Loading a file twice is harmless. A bad row never stops the rest: it goes to the rejects file with its line,
 column and reason; mend it there and import that file.")]
@@ -26,7 +26,7 @@ pub(super) struct Args {
     kind: Kind,
     /// The CSV file (UTF-8, with a header).
     file: PathBuf,
-    /// The gateway.
+    /// The gateway, on this machine: loading is for its operator.
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
     /// Where refused rows go [default: FILE.rejects.csv].
@@ -65,12 +65,12 @@ pub(super) async fn run(args: Args) -> Result<()> {
     }?;
     if args.json {
         let Loaded { added, unchanged, replaced, refused } = loaded;
-        println!(
+        say(format!(
             "{}",
             serde_json::json!({"added": added, "unchanged": unchanged, "replaced": replaced, "refused": refused})
-        );
+        ))?;
     } else {
-        println!("{}: {loaded}", args.file.display());
+        say(format!("{}: {loaded}", args.file.display()))?;
     }
     if loaded.refused > 0 {
         bail!("{} row(s) were refused; see {}", loaded.refused, rejects_path(&args).display());

@@ -11,7 +11,7 @@ pub mod play;
 mod policy;
 mod replay;
 mod serve;
-mod show;
+pub mod show;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -53,6 +53,9 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tracegate check-config
+  TRACEGATE_LIMITS_TEXT_BYTES_MAX=64 tracegate check-config --config tracegate.toml")]
 struct CheckConfig {
     /// Settings over the defaults (TOML).
     #[arg(long, value_name = "FILE")]

@@ -111,7 +111,7 @@ impl Player {
                 }
                 self.play_message(n, message).await.with_context(|| format!("line {n}"))
             }
-            Err(error) => Ok(Played::error(n, String::new(), error.to_string())),
+            Err(error) => Ok(Played::error(n, infno_of(line), error.to_string())),
         }
     }
 
@@ -186,7 +186,7 @@ impl Played {
                 errors.push(status.message().to_owned());
                 return Ok(());
             }
-            Err(status) => return Err(status.into()),
+            Err(status) => anyhow::bail!("the gateway does not answer: {}", status.message()),
         };
         self.recorded |= decision.recorded;
         let verdict = short(decision.verdict().as_str_name(), "VERDICT_");
@@ -215,6 +215,13 @@ fn is_refusal(code: Code) -> bool {
             | Code::OutOfRange
             | Code::ResourceExhausted
     )
+}
+
+/// The transaction number of a message that cannot be read otherwise.
+fn infno_of(line: &str) -> String {
+    let message: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    let infno = message.as_ref().and_then(|m| m.get("infno")?.as_str()).unwrap_or_default();
+    infno.chars().filter(char::is_ascii_alphanumeric).take(8).collect()
 }
 
 /// The name of a wire value without its prefix.

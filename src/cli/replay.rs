@@ -3,6 +3,7 @@
 use super::connect::{Clients, Embedded};
 use super::files::{OwnSchemeRow, Reject, RejectsWriter, Row};
 use super::load::{Load, Loaded, load, open};
+use super::nhsa::LINE_BYTES_MAX;
 use super::play::Player;
 use super::show::{self, Summary};
 use crate::domain::drug::{Drug, NoCodeEntry};
@@ -10,7 +11,7 @@ use crate::domain::party::Institution;
 use crate::domain::purchase::{PurchaseFeed, PurchaseRecord};
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `replay`.
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
   tracegate replay --registry day/ day/messages.jsonl --out verdicts.jsonl --to 127.0.0.1:50051
 
 The registry folder holds institutions.csv and drugs.csv, and may hold purchases.csv, purchase_feeds.csv,
-no_code_list.csv and own_schemes.csv. Bad rows go to FILE.rejects.csv beside the output.
+no_code_list.csv and own_schemes.csv. Bad rows go to drugs.csv.rejects.csv and the like beside the output.
 Without --to an embedded gateway is started; its clock is each message's inf_time. With --to the server's
 clock rules: events that lie further back than its lateness limit are reports.")]
 pub(super) struct Args {
@@ -45,6 +46,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<()> {
+    // Both files are opened before anything is loaded: a typo must not change a running gateway.
+    let messages = File::open(&args.messages)
+        .with_context(|| format!("{} cannot be opened", args.messages.display()))?;
+    refuse_same_file(&args)?;
+    let out = output(&args.out)?;
     let embedded = match &args.to {
         Some(_) => None,
         None => Some(Embedded::start(args.data_dir.as_deref(), &args.policy).await?),
@@ -62,7 +68,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         eprintln!("{file}: {loaded}");
     }
     let player = Player::new(address, embedded.as_ref().map(Embedded::clock));
-    let summary = play(&args, player).await?;
+    let summary = play(&args, messages, out, player).await?;
     eprintln!("{summary}");
     if let Some(embedded) = embedded {
         embedded.stop().await;
@@ -70,15 +76,16 @@ pub(super) async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-async fn play(args: &Args, mut player: Player) -> Result<Summary> {
-    let messages = File::open(&args.messages)
-        .with_context(|| format!("{} cannot be opened", args.messages.display()))?;
+async fn play(args: &Args, messages: File, mut out: Box<dyn Write>, mut player: Player) -> Result<Summary> {
     let bar = show::progress(messages.metadata().map(|m| m.len()).unwrap_or(0), "replaying");
-    let reader = BufReader::new(bar.wrap_read(messages));
-    let mut out = output(&args.out)?;
+    let mut reader = BufReader::new(bar.wrap_read(messages));
+    let mut line = Vec::new();
     let mut summary = Summary::default();
-    for (n, line) in (1..).zip(reader.split(b'\n')) {
-        let line = line.with_context(|| format!("{} line {n}", args.messages.display()))?;
+    for n in 1.. {
+        let more = next_line(&mut reader, &mut line);
+        if !more.with_context(|| format!("{} line {n}", args.messages.display()))? {
+            break;
+        }
         let text = String::from_utf8_lossy(&line);
         if text.trim().is_empty() {
             continue;
@@ -91,6 +98,33 @@ async fn play(args: &Args, mut player: Player) -> Result<Summary> {
     out.flush().with_context(|| format!("{} cannot be written", args.out.display()))?;
     bar.finish_and_clear();
     Ok(summary)
+}
+
+/// Reads one line, of an overlong one only as much as shows that it is too long. `false` at the end.
+fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    let most = LINE_BYTES_MAX as u64 + 1;
+    let mut read = reader.take(most).read_until(b'\n', line)?;
+    let mut rest = Vec::new();
+    while read as u64 == most && !rest.ends_with(b"\n") && !line.ends_with(b"\n") {
+        rest.clear();
+        read = reader.take(most).read_until(b'\n', &mut rest)?;
+    }
+    Ok(!line.is_empty())
+}
+
+/// The verdicts must not be written over the messages.
+fn refuse_same_file(args: &Args) -> Result<()> {
+    let is_same = match (args.messages.canonicalize(), args.out.canonicalize()) {
+        (Ok(messages), Ok(out)) => messages == out,
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    anyhow::ensure!(
+        !is_same,
+        "--out {} is the messages file itself; write the verdicts elsewhere",
+        args.out.display()
+    );
+    Ok(())
 }
 
 fn output(path: &Path) -> Result<Box<dyn Write>> {

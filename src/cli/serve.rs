@@ -1,5 +1,6 @@
 //! `serve`: runs a gateway until it is told to stop.
 
+use super::show::say;
 use crate::app::Gateway;
 use crate::clock::SystemClock;
 use crate::config::{Config, DEFAULTS};
@@ -101,9 +102,9 @@ impl Signals {
 /// Prints the settings in force, or every mistake.
 pub(super) fn check_config(file: Option<&Path>) -> Result<()> {
     let config = Config::load(file)?;
-    println!("# the defaults, each with a word on it");
-    println!("{DEFAULTS}");
-    println!("# in force after file and environment");
-    println!("{config:#?}");
+    say(format!("# the defaults, each with a word on it"))?;
+    say(DEFAULTS)?;
+    say(format!("# in force after file and environment"))?;
+    say(format!("{config:#?}"))?;
     Ok(())
 }

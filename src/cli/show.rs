@@ -4,6 +4,20 @@ use super::play::Played;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::Write;
+
+/// Prints to standard output. A reader that has seen enough and went away is an error that ends the command
+/// quietly, see [`is_closed_pipe`].
+pub(super) fn say(text: impl Display) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+/// Whether a command ended because nobody reads its output any more.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_closed = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_closed))
+}
 
 /// A bar over bytes on standard error; silent where that is no terminal.
 pub(super) fn progress(bytes: u64, what: &'static str) -> ProgressBar {

@@ -2,8 +2,11 @@
 
 use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Knowledge, Reply, request_key};
 use crate::clock::Stopwatch;
+use crate::domain::claim::EVENTS_PER_INSTITUTION_MAX;
 use crate::domain::document::{Document, Movement, ReturnDocument};
-use crate::domain::judge::{Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale};
+use crate::domain::judge::{
+    ClaimChange, Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale,
+};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
 use crate::domain::verdict::Verdict;
@@ -130,10 +133,13 @@ impl Engine {
             .gather(&knowledge, request.institution, paper, &request.reading, request.catalog_codes)
             .await?;
         let judgement = judge_body(body, &request.reading, &facts);
-        if facts.histories.values().any(|h| h.is_full()) && !judgement.claims.is_empty() {
-            return Err(EngineError::Precondition(
-                "a code of this document has too many events on record".to_owned(),
-            ));
+        let institution = request.institution;
+        if let Some(change) = judgement.claims.iter().find(|c| is_overfull(&facts, c, institution)) {
+            let code = &change.key;
+            return Err(EngineError::Precondition(format!(
+                "{institution} has {EVENTS_PER_INSTITUTION_MAX} sales and returns of {code} on record, the most that \
+                 are kept; ask the operator to look at this code"
+            )));
         }
         let answer = self.answer(&judgement, &facts, request.institution);
         Ok((answer, judgement, facts))
@@ -182,13 +188,16 @@ impl<'a> Request<'a> {
                     reading,
                 }
             }
-            Recorded::Return { document, .. } => Self {
-                institution: document.institution,
-                document_no: document.document_no.as_deref(),
-                visit_no: document.visit_no.as_deref(),
-                reading: Reading::of(&document.lines, rules),
-                catalog_codes: BTreeSet::new(),
-            },
+            Recorded::Return { document, .. } => {
+                let reading = Reading::of(&document.lines, rules);
+                Self {
+                    institution: document.institution,
+                    document_no: document.document_no.as_deref(),
+                    visit_no: document.visit_no.as_deref(),
+                    catalog_codes: reading.catalog_codes(&document.lines, &knowledge.registry),
+                    reading,
+                }
+            }
             Recorded::Movement(movement) => Self {
                 institution: movement.institution,
                 document_no: None,
@@ -198,6 +207,10 @@ impl<'a> Request<'a> {
             },
         }
     }
+}
+
+fn is_overfull(facts: &Facts, change: &ClaimChange, institution: InstitutionCode) -> bool {
+    facts.histories.get(&change.key).is_some_and(|history| history.is_full_for(institution))
 }
 
 fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {

@@ -15,6 +15,8 @@ pub struct Limits {
     pub lines_per_document_max: usize,
     /// Scans on one line.
     pub codes_per_line_max: usize,
+    /// Scans in one document; bounds the size of an answer.
+    pub codes_per_document_max: usize,
     /// Bytes of any number or name that a caller makes up.
     pub text_bytes_max: usize,
     /// Events in one report stream.
@@ -28,6 +30,7 @@ impl Default for Limits {
         Self {
             lines_per_document_max: 500,
             codes_per_line_max: 500,
+            codes_per_document_max: 2_000,
             text_bytes_max: 128,
             events_per_report_max: 1_000,
             rows_per_load_max: 10_000,
@@ -51,6 +54,9 @@ pub(super) fn check_request_id(id: &str) -> Result<(), EngineError> {
     if id.len() > REQUEST_ID_BYTES_MAX {
         let what = format!("has {} bytes, at most {REQUEST_ID_BYTES_MAX} are allowed", id.len());
         return Err(EngineError::invalid("request_id", what));
+    }
+    if id.chars().any(char::is_control) {
+        return Err(EngineError::invalid("request_id", "holds a control character"));
     }
     Ok(())
 }
@@ -109,7 +115,7 @@ impl Limits {
         self.check_text("lot_no", Some(&record.lot_no))?;
         check_long_text("supplier", &record.supplier)?;
         check_amount("quantity", Some(record.quantity))?;
-        check_amount("unit_price", record.unit_price)
+        check_money("unit_price", record.unit_price)
     }
 
     /// Checks a registry row.
@@ -123,7 +129,7 @@ impl Limits {
                 self.check_text("catalog_code", Some(&drug.catalog_code))?;
                 check_long_text("name", &drug.name)?;
                 self.check_text("dosage_form", Some(&drug.dosage_form))?;
-                check_amount("listed_price", drug.listed_price)
+                check_money("listed_price", drug.listed_price)
             }
             RegistryRow::NoCode(entry) => {
                 self.check_text("catalog_code", Some(&entry.catalog_code))?;
@@ -149,6 +155,14 @@ impl Limits {
             );
             return Err(EngineError::invalid("document.lines", what));
         }
+        let (codes, limit) =
+            (lines.iter().map(|l| l.scanned.len()).sum::<usize>(), self.codes_per_document_max);
+        if codes > limit {
+            let what = format!(
+                "{codes} codes, at most {limit} are allowed (codes_per_document_max); split the document"
+            );
+            return Err(EngineError::invalid("document.lines", what));
+        }
         let mut numbers = BTreeSet::new();
         for (at, line) in lines.iter().enumerate() {
             let field = |name: &str| format!("document.lines[{at}].{name}");
@@ -161,7 +175,7 @@ impl Limits {
             self.check_scans(&field("codes"), &line.scanned)?;
             self.check_text(&field("catalog_code"), line.catalog_code.as_deref())?;
             check_amount(&field("quantity"), line.quantity)?;
-            check_amount(&field("unit_price"), line.unit_price)?;
+            check_money(&field("unit_price"), line.unit_price)?;
         }
         Ok(())
     }
@@ -177,6 +191,14 @@ fn check_long_text(field: &str, text: &str) -> Result<(), EngineError> {
         return Err(EngineError::invalid(field, "holds a control character"));
     }
     Ok(())
+}
+
+/// Checks a price or an amount of money.
+pub(super) fn check_money(field: &str, amount: Option<Decimal>) -> Result<(), EngineError> {
+    if amount.is_some_and(|a| a.is_sign_negative() && !a.is_zero()) {
+        return Err(EngineError::invalid(field, "is negative"));
+    }
+    check_amount(field, amount)
 }
 
 fn check_amount(field: &str, amount: Option<Decimal>) -> Result<(), EngineError> {

@@ -164,7 +164,7 @@ impl Engine {
     }
 
     /// Whether the caller may act for an institution.
-    fn authorize(&self, caller: &Caller, institution: InstitutionCode) -> Result<(), EngineError> {
+    pub fn authorize(&self, caller: &Caller, institution: InstitutionCode) -> Result<(), EngineError> {
         let knowledge = self.knowledge.get();
         let allowed = match caller {
             Caller::Operator => true,

@@ -1,6 +1,6 @@
 //! Purchases: loading them, looking at them, and judging again what waited for them.
 
-use super::registry::authorize_load;
+use super::registry::{Loaded, authorize_load};
 use super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
 use crate::domain::outcome::{Correction, Outcome};
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
@@ -33,7 +33,8 @@ impl Engine {
         caller: &Caller,
         records: Vec<PurchaseRecord>,
     ) -> Result<Vec<LoadStatus>, EngineError> {
-        authorize_load(caller)?;
+        let places = records.iter().map(|r| Loaded::In(r.institution.division().to_string()));
+        authorize_load(caller, places)?;
         // A chain must not change between reading it and adding to its pool.
         let _changing = self.knowledge.changing.lock().await;
         let knowledge = self.knowledge.get();

@@ -3,6 +3,7 @@
 use super::{Engine, EngineError, Knowledge};
 use crate::domain::party::Caller;
 use crate::domain::policy::Policy;
+use crate::domain::purchase::FeedScope;
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::LoadStatus;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ impl Engine {
         caller: &Caller,
         rows: Vec<RegistryRow>,
     ) -> Result<(Vec<LoadStatus>, u64), EngineError> {
-        authorize_load(caller)?;
+        authorize_load(caller, rows.iter().map(place_of))?;
         let _changing = self.knowledge.changing.lock().await;
         let now = self.clock.now();
         let before = self.knowledge.get();
@@ -49,12 +50,63 @@ impl Engine {
     }
 }
 
-/// Registry and purchases are loaded by bureaus and the operator.
-pub(super) fn authorize_load(caller: &Caller) -> Result<(), EngineError> {
-    match caller {
-        Caller::Operator | Caller::Bureau(_) => Ok(()),
+/// Registry and purchases are loaded by the operator, and by a bureau for its own divisions. What holds for every
+/// institution (drugs, national entries, schemes) a bureau loads from province level up.
+pub(super) fn authorize_load(
+    caller: &Caller,
+    divisions: impl IntoIterator<Item = Loaded>,
+) -> Result<(), EngineError> {
+    let prefix = match caller {
+        Caller::Operator => return Ok(()),
+        Caller::Bureau(prefix) => prefix,
         Caller::Institution(_) | Caller::Chain(_) => {
-            Err(EngineError::Denied("only a bureau or the operator may load data".to_owned()))
+            return Err(EngineError::Denied("only a bureau or the operator may load data".to_owned()));
         }
+    };
+    for place in divisions {
+        let within = match &place {
+            Loaded::In(area) => area.starts_with(prefix.as_str()),
+            Loaded::Everywhere => prefix.len() <= PROVINCE_DIGITS,
+        };
+        if !within {
+            return Err(EngineError::Denied(format!(
+                "bureau {prefix} may not load rows for {place}; nothing was loaded"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Digits of a province in a division code.
+const PROVINCE_DIGITS: usize = 2;
+
+/// Whom a loaded row is about.
+pub(super) enum Loaded {
+    /// A division, or an area named by its leading digits.
+    In(String),
+    /// Every institution.
+    Everywhere,
+}
+
+impl std::fmt::Display for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::In(area) => write!(f, "division {area}"),
+            Self::Everywhere => f.write_str("every institution"),
+        }
+    }
+}
+
+fn place_of(row: &RegistryRow) -> Loaded {
+    match row {
+        RegistryRow::Institution(institution) => Loaded::In(institution.division.to_string()),
+        RegistryRow::NoCode(entry) if !entry.division_prefix.is_empty() => {
+            Loaded::In(entry.division_prefix.clone())
+        }
+        RegistryRow::Feed(feed) => match &feed.scope {
+            FeedScope::Institution(code) => Loaded::In(code.division().to_string()),
+            FeedScope::DivisionPrefix(prefix) => Loaded::In(prefix.clone()),
+        },
+        RegistryRow::Drug(_) | RegistryRow::OwnScheme(_) | RegistryRow::NoCode(_) => Loaded::Everywhere,
     }
 }

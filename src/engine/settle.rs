@@ -1,6 +1,7 @@
 //! Confirm and void: what becomes of a document after its verdict.
 
 use super::dispense::{repeat, sold_by};
+use super::limits::check_money;
 use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Reply, request_key};
 use crate::domain::document::Document;
 use crate::domain::judge::{Judgement, Reading, judge_confirm, judge_void};
@@ -50,6 +51,7 @@ impl Engine {
         let key = request_key(institution, request_id)?;
         let hold_key = request_key(institution, &settlement.dispense_request_id)?;
         self.limits.check_text("settlement_id", Some(&settlement.settlement_id))?;
+        check_money("amount", Some(settlement.amount))?;
         if settlement.settlement_id.is_empty() {
             return Err(EngineError::invalid(
                 "settlement_id",
@@ -135,6 +137,9 @@ impl Engine {
             VoidTarget::Request(id) => {
                 request_key(institution, id)?;
                 RequestBody::Void { dispense_request_id: Some(id.clone()), document_no: None }
+            }
+            VoidTarget::Document(number) if number.is_empty() => {
+                return Err(EngineError::invalid("document_no", "is empty; name the document"));
             }
             VoidTarget::Document(number) => {
                 self.limits.check_text("document_no", Some(number))?;

@@ -122,12 +122,13 @@ impl DispensingService for Dispensing {
         let mut results = Vec::new();
         let limit = self.0.engine.limits().events_per_report_max;
         while let Some(event) = events.message().await? {
-            if results.len() >= limit {
-                let what = format!(
-                    "more than {limit} events in one stream (events_per_report_max). The first {limit} are recorded; \
-                     send the others in another stream"
-                );
+            if results.len() >= limit.saturating_mul(SURPLUS_TOLD_FACTOR) {
+                let what = format!("far more than {limit} events in one stream (events_per_report_max)");
                 return Err(status::of(&EngineError::invalid("stream", what)));
+            }
+            if results.len() >= limit {
+                results.push(surplus(event, limit));
+                continue;
             }
             results.push(self.report_one(&caller, event).await);
         }
@@ -148,6 +149,17 @@ impl Dispensing {
         };
         pb::ReportResult { request_id, decision, refusal }
     }
+}
+
+/// How many times the limit of events is still answered, event by event, before a stream is cut.
+const SURPLUS_TOLD_FACTOR: usize = 10;
+
+/// The answer to an event over the limit: those before it are recorded and keep their answers.
+fn surplus(event: pb::ReportRequest, limit: usize) -> pb::ReportResult {
+    let refusal = format!(
+        "not recorded: over {limit} events in one stream (events_per_report_max); send it in another"
+    );
+    pb::ReportResult { request_id: event.request_id, decision: None, refusal }
 }
 
 async fn record(engine: &Engine, caller: &Caller, event: pb::ReportRequest) -> Result<Reply, EngineError> {

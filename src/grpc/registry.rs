@@ -71,8 +71,10 @@ impl RegistryService for Registries {
         &self,
         request: Request<pb::GetInstitutionRequest>,
     ) -> Result<Response<pb::GetInstitutionResponse>, Status> {
+        let caller = caller::of(&request)?;
         let text = request.into_inner().institution_code;
         let code = institution_code("institution_code", &text).map_err(|e| status::of(&e))?;
+        self.0.engine.authorize(&caller, code).map_err(|e| status::of(&e))?;
         let registry = self.registry();
         let row =
             registry.institution(code).ok_or_else(|| not_found(format!("{code} is not in the registry")))?;
@@ -86,6 +88,7 @@ impl RegistryService for Registries {
         &self,
         request: Request<pb::GetDrugRequest>,
     ) -> Result<Response<pb::GetDrugResponse>, Status> {
+        caller::of(&request)?;
         let prefix = request.into_inner().code_prefix;
         let registry = self.registry();
         let row =
@@ -100,6 +103,7 @@ impl RegistryService for Registries {
         &self,
         request: Request<pb::GetNoCodeListRequest>,
     ) -> Result<Response<pb::GetNoCodeListResponse>, Status> {
+        caller::of(&request)?;
         let registry = self.registry();
         let entries = registry.no_code_entries(&request.into_inner().catalog_code);
         Ok(Response::new(pb::GetNoCodeListResponse {
@@ -110,8 +114,9 @@ impl RegistryService for Registries {
 
     async fn get_own_schemes(
         &self,
-        _: Request<pb::GetOwnSchemesRequest>,
+        request: Request<pb::GetOwnSchemesRequest>,
     ) -> Result<Response<pb::GetOwnSchemesResponse>, Status> {
+        caller::of(&request)?;
         let registry = self.registry();
         Ok(Response::new(pb::GetOwnSchemesResponse {
             schemes: registry.own_schemes().iter().map(own_scheme_message).collect(),
@@ -121,8 +126,9 @@ impl RegistryService for Registries {
 
     async fn get_registry_status(
         &self,
-        _: Request<pb::GetRegistryStatusRequest>,
+        request: Request<pb::GetRegistryStatusRequest>,
     ) -> Result<Response<pb::GetRegistryStatusResponse>, Status> {
+        caller::of(&request)?;
         let registry = self.registry();
         let [institutions, drugs, no_code_entries, own_schemes] = registry.counts().map(|n| n as u64);
         Ok(Response::new(pb::GetRegistryStatusResponse {

@@ -15,7 +15,7 @@ pub struct Message {
     pub institution_code: String,
     /// `inf_time`: the client's clock when it sent the message.
     pub clock: Timestamp,
-    /// `opter`, or else `opter_name`.
+    /// `opter`: the operator's number. The name is a person's and not kept.
     pub operator: Option<String>,
     /// What it reports.
     pub body: Body,

@@ -40,7 +40,7 @@ pub fn read_message(line: &str) -> Result<Message, MessageError> {
         infno: envelope.required("infno")?.to_ascii_uppercase(),
         institution_code: envelope.required("fixmedins_code")?,
         clock: read_clock(&envelope)?,
-        operator: envelope.text("opter")?.or(envelope.text("opter_name")?),
+        operator: envelope.text("opter")?,
         body: Body::Sales(Vec::new()),
         rejected: Vec::new(),
     };

@@ -167,11 +167,6 @@ impl State {
         self.sales.iter().map(|s| s.units_open_at(usize::MAX)).sum()
     }
 
-    /// Whether a whole-pack sale is open.
-    pub fn is_sold_whole(&self) -> bool {
-        self.sales.iter().any(|s| s.part == Part::Whole && !s.is_returned())
-    }
-
     /// Everything one sale collides with: at most one conflict of each kind of rule.
     pub fn conflicts_of(&self, target: &Ledgered, lens: &Lens) -> Vec<Conflict> {
         let mut found: Vec<Conflict> = Vec::new();

@@ -18,8 +18,11 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-/// The most events that are kept of one code; a carton that serves 120 draws, each over two messages, fits.
-pub const EVENTS_PER_CODE_MAX: usize = 1_000;
+/// The most sales and returns of one institution that are kept of one code; a carton that serves 120 draws, each
+/// over two messages, fits. It is counted by institution, so that nobody can fill up another's box.
+pub const EVENTS_PER_INSTITUTION_MAX: usize = 300;
+/// The most stock moves that are kept of one code; the oldest go first.
+pub const MOVES_PER_CODE_MAX: usize = 16;
 
 /// A document or visit number, hashed with the deployment's secret so that nobody can make two collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -203,8 +206,26 @@ impl History {
         next
     }
 
-    /// Whether another event still fits.
-    pub fn is_full(&self) -> bool {
-        self.events.len() >= EVENTS_PER_CODE_MAX
+    /// Whether no further sale or return of an institution fits.
+    pub fn is_full_for(&self, institution: InstitutionCode) -> bool {
+        let is_its_own = |event: &&Event| match event {
+            Event::Sale(sale) => sale.institution == institution,
+            Event::Return(back) => back.institution == institution,
+            Event::Movement(_) => false,
+        };
+        self.events.iter().filter(is_its_own).count() >= EVENTS_PER_INSTITUTION_MAX
+    }
+
+    /// The same history with a stock move, and without the oldest where there are too many.
+    #[must_use]
+    pub fn with_move(&self, moved: MovementEvent) -> Self {
+        let mut next = self.with(Event::Movement(moved));
+        let is_move = |event: &Event| matches!(event, Event::Movement(_));
+        if next.events.iter().filter(|e| is_move(e)).count() > MOVES_PER_CODE_MAX
+            && let Some(oldest) = next.events.iter().position(is_move)
+        {
+            next.events.remove(oldest);
+        }
+        next
     }
 }

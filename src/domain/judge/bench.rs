@@ -2,7 +2,7 @@
 
 use super::codes::Coded;
 use super::{ClaimChange, Grounds};
-use crate::domain::claim::{Event, History};
+use crate::domain::claim::{Event, History, MovementEvent};
 use crate::domain::code::CodeKey;
 use crate::domain::document::Line;
 use crate::domain::drug::Drug;
@@ -148,6 +148,15 @@ impl<'a> Bench<'a> {
     /// Records an event of a code.
     pub fn record(&mut self, key: &CodeKey, event: Event) {
         let next = self.history(key).with(event);
+        if let Some((_, history)) = self.working.get_mut(key) {
+            *history = next;
+            self.changed.insert(key.clone());
+        }
+    }
+
+    /// Records a stock move of a code.
+    pub fn record_move(&mut self, key: &CodeKey, moved: MovementEvent) {
+        let next = self.history(key).with_move(moved);
         if let Some((_, history)) = self.working.get_mut(key) {
             *history = next;
             self.changed.insert(key.clone());

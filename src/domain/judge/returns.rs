@@ -38,7 +38,13 @@ pub fn judge_return(
     let (verdict, findings, claims) = bench.close();
     let kept = after_the_fact && !claims.is_empty();
     let recorded = usable && (kept || matches!(verdict, Verdict::Allow | Verdict::Remind));
-    let mut sold: Vec<_> = sold.into_iter().filter(|(_, units)| recorded && !units.is_zero()).collect();
+    // What came back cannot be more than what went out.
+    let capped = |(code, back): (String, Decimal)| {
+        let most = grounds.positions.get(&code).map_or(Decimal::ZERO, |p| p.sold.max(Decimal::ZERO));
+        (code, back.max(-most))
+    };
+    let mut sold: Vec<_> =
+        sold.into_iter().map(capped).filter(|(_, back)| recorded && !back.is_zero()).collect();
     sold.sort();
     Judgement {
         verdict,
@@ -63,6 +69,11 @@ pub fn scene_of(institution: InstitutionCode) -> Scene {
 impl Bench<'_> {
     /// Judges one line; gives the units that came back.
     fn judge_return_line(&mut self, view: &LineView<'_>) -> Decimal {
+        if let Some(quantity) = view.line.quantity.filter(|quantity| *quantity <= Decimal::ZERO) {
+            let evidence = Evidence::Pack { quantity, units_per_pack: None };
+            self.raise(view, Reason::QuantityNotWhole, Note::new(evidence));
+            return Decimal::ZERO;
+        }
         if view.codes.is_empty() {
             return view.line.quantity.unwrap_or_default();
         }

@@ -140,6 +140,9 @@ impl Bench<'_> {
 
 /// Units by which a line raises what was sold: a code that is already on record adds nothing.
 fn units_sold(view: &LineView<'_>, fresh: &Fresh) -> Decimal {
+    if view.line.quantity.is_some_and(|quantity| quantity <= Decimal::ZERO) {
+        return Decimal::ZERO;
+    }
     if fresh.judged == 0 {
         return view.line.quantity.unwrap_or_default();
     }

@@ -118,13 +118,14 @@ pub fn judge_void<'a>(
     (changes, freed)
 }
 
-/// Records a movement: history, never a claim, never a duplicate.
+/// Records a movement: history, never a claim, never a duplicate. Only a move to another institution says
+/// anything about a code's later sales; counts and stock-in stay in the record of the request.
 pub fn judge_movement(grounds: Grounds<'_>, movement: &Movement, reading: &Reading) -> Judgement {
     let scene = super::returns::scene_of(movement.institution);
     let mut bench = Bench::new(grounds, movement.institution, scene, true);
     let occurred_at = movement.occurred_at.unwrap_or(grounds.now);
     let usable = bench.judge_clock(&[occurred_at]) && bench.judge_institution();
-    for key in reading.keys().iter().filter(|_| usable) {
+    for key in reading.keys().iter().filter(|_| usable && movement.destination.is_some()) {
         let event = MovementEvent {
             institution: movement.institution,
             destination: movement.destination,
@@ -132,7 +133,7 @@ pub fn judge_movement(grounds: Grounds<'_>, movement: &Movement, reading: &Readi
             occurred_at: occurred_at.min(grounds.now),
             received_at: grounds.now,
         };
-        bench.record(key, Event::Movement(event));
+        bench.record_move(key, event);
     }
     let (verdict, findings, claims) = bench.close();
     Judgement {

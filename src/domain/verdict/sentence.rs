@@ -225,8 +225,8 @@ fn plain(reason: Reason) -> Sentence {
             "This is a carton or middle-pack code. Scan the small code.",
         ),
         Reason::PrefixUnmapped => (
-            "药品标识码尚未对照。可继续，已列入对照清单。",
-            "The code's prefix is not mapped yet. You may go on; it is queued for mapping.",
+            "药品标识码尚未对照。可继续，请将该药品上报医保部门对照。",
+            "The code's prefix is not mapped yet. You may go on; report the drug to the bureau.",
         ),
         Reason::NotPurchased => (
             "无平台采购订单，也无备案采购，不予结算。请补采购或备案。",

@@ -1,6 +1,7 @@
 //! From the wire: documents, returns, movements, settlements, purchases.
 
 use super::{decimal, names};
+use crate::domain::code::SCANNED_BYTES_MAX;
 use crate::domain::document::{Document, Line, Movement, ReturnDocument};
 use crate::domain::event::{Payment, Scene};
 use crate::domain::judge::scene_of;
@@ -100,8 +101,17 @@ fn line(
         payment: names::payment(wire.payment()).unwrap_or(payment),
         occurred_at: moment(&field("occurred_at"), wire.occurred_at)?.or(occurred_at),
         catalog_code: optional(wire.catalog_code),
-        scanned: wire.codes,
+        scanned: wire.codes.into_iter().map(clipped).collect(),
     })
+}
+
+/// A scan, or as much of an overlong one as shows that it is none: what no scanner sends is not kept for ever.
+fn clipped(mut scan: String) -> String {
+    if scan.len() > SCANNED_BYTES_MAX {
+        let end = (SCANNED_BYTES_MAX + 1..scan.len()).find(|at| scan.is_char_boundary(*at));
+        scan.truncate(end.unwrap_or(scan.len()));
+    }
+    scan
 }
 
 /// A movement inside.
@@ -115,7 +125,7 @@ pub(crate) fn movement(wire: pb::Movement) -> Result<Movement, EngineError> {
             .transpose()?,
         kind: kind.ok_or_else(|| EngineError::invalid("movement.kind", "say count, move or stock-in"))?,
         occurred_at: moment("movement.occurred_at", wire.occurred_at)?,
-        scanned: wire.codes,
+        scanned: wire.codes.into_iter().map(clipped).collect(),
     })
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The format this gateway writes and the newest it reads.
@@ -37,7 +38,8 @@ impl Directory {
             let path = path.to_owned();
             move |source| OpenError::Io { path, source }
         };
-        fs::create_dir_all(path).map_err(io(path))?;
+        // Outcomes hold visit numbers, the head holds the secret: for the owner alone.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
         let lock_path = path.join(LOCK_FILE);
         let lock = File::options()
             .create(true)
