@@ -10,7 +10,7 @@ use crate::grpc::pb;
 use anyhow::{Context, Result};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tonic::{Code, Status};
 
@@ -136,9 +136,11 @@ impl Player {
             Body::Sales(documents) => {
                 for document in documents {
                     played.count(document.lines.iter().map(|l| &l.codes));
-                    let request = dispense_request(&institution_code, operator.as_deref(), document);
+                    let numbers = LineNumbers::of(&document.lines);
+                    let request =
+                        dispense_request(&institution_code, operator.as_deref(), document, &numbers);
                     let answer = clients.dispensing.dispense(request).await;
-                    played.take(answer.map(|a| a.into_inner().decision), &mut errors)?;
+                    played.take(answer.map(|a| a.into_inner().decision), &numbers, &mut errors)?;
                 }
             }
             Body::Returns(documents) => {
@@ -146,7 +148,8 @@ impl Player {
                     played.count(document.lines.iter().map(|l| &l.codes));
                     let request = return_request(&institution_code, operator.as_deref(), document);
                     let answer = clients.dispensing.r#return(request).await;
-                    played.take(answer.map(|a| a.into_inner().decision), &mut errors)?;
+                    let numbers = LineNumbers::default();
+                    played.take(answer.map(|a| a.into_inner().decision), &numbers, &mut errors)?;
                 }
             }
             Body::NotSupported(why) => errors.push(format!("{infno} is not supported: {why}")),
@@ -179,7 +182,12 @@ impl Played {
     }
 
     /// Takes in the answer to one document. A refusal belongs to the document; an outage ends the play.
-    fn take(&mut self, answer: Result<Option<pb::Decision>, Status>, errors: &mut Vec<String>) -> Result<()> {
+    fn take(
+        &mut self,
+        answer: Result<Option<pb::Decision>, Status>,
+        numbers: &LineNumbers,
+        errors: &mut Vec<String>,
+    ) -> Result<()> {
         let decision = match answer {
             Ok(decision) => decision.unwrap_or_default(),
             Err(status) if is_refusal(status.code()) => {
@@ -193,7 +201,9 @@ impl Played {
         if strictness(verdict) > strictness(self.verdict) {
             self.verdict = verdict;
         }
-        self.findings.extend(decision.findings.into_iter().map(PlayedFinding::from));
+        let of_row =
+            |finding: pb::Finding| pb::Finding { line_no: numbers.row_of(finding.line_no), ..finding };
+        self.findings.extend(decision.findings.into_iter().map(of_row).map(PlayedFinding::from));
         Ok(())
     }
 }
@@ -244,10 +254,51 @@ impl From<pb::Finding> for PlayedFinding {
     }
 }
 
+/// Numbers for the lines of a document. The messages have none: a row's place changes with the order and the
+/// batch it is sent in, so a number is made from what the line says. The same line keeps its number in every
+/// message about it.
+#[derive(Debug, Default)]
+struct LineNumbers {
+    numbers: Vec<u32>,
+    rows: HashMap<u32, u32>,
+}
+
+impl LineNumbers {
+    fn of(lines: &[SaleLine]) -> Self {
+        let mut all = Self::default();
+        for line in lines {
+            let mut number = line_number(line);
+            // Lines that say the same are counted up from the first.
+            while number == 0 || all.rows.contains_key(&number) {
+                number = number.wrapping_add(1);
+            }
+            all.rows.insert(number, line.row);
+            all.numbers.push(number);
+        }
+        all
+    }
+
+    /// The row of the message that a line number stands for; a number that is not ours stays as it is.
+    fn row_of(&self, number: u32) -> u32 {
+        self.rows.get(&number).copied().unwrap_or(number)
+    }
+}
+
+/// A number made from drug, codes, quantity and split flag.
+fn line_number(line: &SaleLine) -> u32 {
+    let mut codes: Vec<&str> = line.codes.iter().map(|code| code.trim()).collect();
+    codes.sort_unstable();
+    let quantity = line.quantity.map(|q| q.normalize().to_string());
+    let content = (&line.catalog_code, codes, quantity, line.split);
+    let hash = blake3::hash(format!("{content:?}").as_bytes());
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}
+
 fn dispense_request(
     institution: &str,
     operator: Option<&str>,
     document: SaleDocument,
+    numbers: &LineNumbers,
 ) -> pb::DispenseRequest {
     let wire = pb::Document {
         institution_code: institution.to_owned(),
@@ -258,21 +309,21 @@ fn dispense_request(
         payment: pb::Payment::Unspecified.into(),
         operator: operator.unwrap_or_default().to_owned(),
         occurred_at: None,
-        lines: document.lines.into_iter().map(sale_line).collect(),
+        lines: document.lines.into_iter().zip(&numbers.numbers).map(sale_line).collect(),
     };
     pb::DispenseRequest { request_id: document.request_id, document: Some(wire), hold: false }
 }
 
-fn sale_line(line: SaleLine) -> pb::Line {
+fn sale_line((line, number): (SaleLine, &u32)) -> pb::Line {
     let payment = if line.insured { pb::Payment::Insured } else { pb::Payment::SelfPaid };
     pb::Line {
-        line_no: line.row,
+        line_no: *number,
         catalog_code: line.catalog_code.unwrap_or_default(),
         quantity: text_of(line.quantity),
         split: line.split,
         unit_price: text_of(line.unit_price),
         payment: payment.into(),
-        occurred_at: Some(moment(line.occurred_at)),
+        occurred_at: line.occurred_at.map(moment),
         codes: line.codes,
     }
 }
@@ -299,7 +350,7 @@ fn return_line(line: ReturnLine) -> pb::Line {
         split: line.split,
         unit_price: String::new(),
         payment: pb::Payment::Unspecified.into(),
-        occurred_at: Some(moment(line.occurred_at)),
+        occurred_at: line.occurred_at.map(moment),
         codes: line.codes,
     }
 }

@@ -68,6 +68,22 @@ pub enum RequestBody {
     },
 }
 
+impl RequestBody {
+    /// The same request without who sent it: another cashier may send it again.
+    #[must_use]
+    pub fn without_operator(&self) -> Self {
+        let mut body = self.clone();
+        match &mut body {
+            Self::Recorded(Recorded::Dispense { document, .. } | Recorded::ReportedSale(document)) => {
+                document.operator = None;
+            }
+            Self::Recorded(Recorded::Return { document, .. }) => document.operator = None,
+            Self::Recorded(Recorded::Movement(_)) | Self::Confirm { .. } | Self::Void { .. } => {}
+        }
+        body
+    }
+}
+
 /// The answer that was given, and is given again to every repetition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {

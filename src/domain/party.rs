@@ -24,8 +24,8 @@ impl InstitutionCode {
         let bad = || BadInstitutionCode(text.chars().take(40).collect());
         let (letter, digits) = text.trim().split_at_checked(1).ok_or_else(bad)?;
         let kind = match letter {
-            "H" => InstitutionKind::Hospital,
-            "P" => InstitutionKind::Pharmacy,
+            "H" | "h" => InstitutionKind::Hospital,
+            "P" | "p" => InstitutionKind::Pharmacy,
             _ => return Err(bad()),
         };
         if digits.len() != 11 || !digits.bytes().all(|b| b.is_ascii_digit()) {

@@ -6,7 +6,7 @@ use crate::domain::party::{Institution, InstitutionCode};
 use crate::domain::purchase::{FeedScope, PurchaseFeed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// One row of the registry, of any kind.
@@ -122,15 +122,13 @@ impl Registry {
         rows.iter().find(|d| d.pack_level == PackLevel::Small).or(rows.first()).map(Arc::as_ref)
     }
 
-    /// Smallest priced units in a small pack, where all packs of the catalogue code agree.
-    pub fn units_of(&self, catalog_code: &str) -> Option<u32> {
-        let mut units = self
-            .drugs_of(catalog_code)
-            .iter()
-            .filter(|d| d.pack_level == PackLevel::Small || d.carton_only)
-            .map(|d| d.units_per_pack);
-        let first = units.next()??;
-        units.all(|u| u == Some(first)).then_some(first)
+    /// The sizes of a catalogue code's packs at the till, in smallest priced units, each once; empty where one
+    /// of them is not known.
+    pub fn pack_sizes(&self, catalog_code: &str) -> Vec<u32> {
+        let rows = self.drugs_of(catalog_code).iter();
+        let at_the_till = rows.filter(|d| d.pack_level == PackLevel::Small || d.carton_only);
+        let sizes: Option<BTreeSet<u32>> = at_the_till.map(|d| d.units_per_pack).collect();
+        sizes.unwrap_or_default().into_iter().collect()
     }
 
     /// The no-code entries of a catalogue code.

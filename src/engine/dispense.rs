@@ -228,7 +228,10 @@ fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {
 /// Whether a known request is one that was answered PENDING, with the same body.
 fn may_be_judged(known: &Outcome, body: &Recorded) -> bool {
     known.state == OutcomeState::Undecided
-        && matches!(&known.body, Some(RequestBody::Recorded(before)) if before == body)
+        && known
+            .body
+            .as_ref()
+            .is_some_and(|before| difference(before, &RequestBody::Recorded(body.clone())).is_none())
 }
 
 /// Remembers that a request is in doubt, so that asking for its outcome does not close it.
@@ -326,7 +329,8 @@ fn difference(first: &RequestBody, now: &RequestBody) -> Option<String> {
     if first == now {
         return None;
     }
-    let (first, now) = (serde_json::to_value(first).ok()?, serde_json::to_value(now).ok()?);
+    let (first, now) = (first.without_operator(), now.without_operator());
+    let (first, now) = (serde_json::to_value(&first).ok()?, serde_json::to_value(&now).ok()?);
     difference_at("body", &first, &now)
 }
 

@@ -88,7 +88,7 @@ fn mistakes_are_told_before_anything_is_served() {
             &[],
             "tracegate serve",
         ),
-        (&["replay", "--registry", data, "none.jsonl", "--out", "-"], &[], "institutions.csv"),
+        (&["replay", "--registry", data, "none.jsonl", "--out", "-"], &[], "none.jsonl"),
     ];
     for (args, env, part) in rows {
         let (ok, said) = run(args, env);

@@ -48,6 +48,8 @@ fn read_exponent(text: &str) -> Result<i64, DecimalProblem> {
 fn read_mantissa(text: &str) -> Result<Decimal, DecimalProblem> {
     let (whole, fraction) = match text.split_once('.') {
         // Some databases print one half as `.5`.
+        // Others print a point and nothing after it.
+        Some((whole, "")) if all_digits(whole) => (whole, ""),
         Some((whole, fraction)) if all_digits(fraction) && (whole.is_empty() || all_digits(whole)) => {
             (whole, fraction)
         }
@@ -113,14 +115,14 @@ mod tests {
             ("1.25E+1", "12.5"),
             ("125e-2", "1.25"),
             ("0e27", "0"),
+            ("5.", "5"),
             ("9999999999999999999999999999", "9999999999999999999999999999"),
             ("0.0000000000000000000000000001", "0.0000000000000000000000000001"),
         ] {
             check(text, Ok(value));
         }
         for text in [
-            "", "-", ".", "5.", "1,000", "1_000", "12 3", "１２", "0x10", "NaN", "1e", "1e+", "--1", "+-1",
-            "1.2.3",
+            "", "-", ".", "1,000", "1_000", "12 3", "１２", "0x10", "NaN", "1e", "1e+", "--1", "+-1", "1.2.3",
         ] {
             check(text, not);
         }

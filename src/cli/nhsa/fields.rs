@@ -94,7 +94,19 @@ impl<'a> Fields<'a> {
 
     /// 0 or 1 as text, number or truth value; `None` where absent.
     pub(super) fn flag(&self, name: &'static str) -> Read<Option<bool>> {
-        match self.one_of(name, &[("0", false), ("1", true), ("false", false), ("true", true)])? {
+        match self.one_of(
+            name,
+            &[
+                ("0", false),
+                ("1", true),
+                ("false", false),
+                ("true", true),
+                ("n", false),
+                ("y", true),
+                ("否", false),
+                ("是", true),
+            ],
+        )? {
             Ok(value) => Ok(value),
             Err(text) => Err(self.fault(name, format!("{} is not a flag", shown(&text)), "send 0 or 1")),
         }

@@ -63,10 +63,10 @@ pub struct SaleLine {
     pub split: bool,
     /// `finl_trns_pric` in yuan per smallest priced unit.
     pub unit_price: Option<Decimal>,
-    /// `mdtrt_setl_type` 1; where it says neither 1 nor 2, whether the row has a `setl_id`.
+    /// `mdtrt_setl_type` 1; where it says neither 1 nor 2, whether the document has a `setl_id`.
     pub insured: bool,
-    /// `sel_retn_time`; the message's clock where the row does not say.
-    pub occurred_at: Timestamp,
+    /// `sel_retn_time`; `None` where the row does not say: when the gateway hears of it.
+    pub occurred_at: Option<Timestamp>,
     /// The codes as scanned, noise and repetitions included; blank ones left out.
     pub codes: Vec<String>,
 }
@@ -99,8 +99,8 @@ pub struct ReturnLine {
     pub quantity: Option<Decimal>,
     /// `trdn_flag` 1: parts of an opened pack.
     pub split: bool,
-    /// `sel_retn_time`; the message's clock where the row does not say.
-    pub occurred_at: Timestamp,
+    /// `sel_retn_time`; `None` where the row does not say: when the gateway hears of it.
+    pub occurred_at: Option<Timestamp>,
     /// The codes as scanned, noise and repetitions included; blank ones left out.
     pub codes: Vec<String>,
 }

@@ -81,9 +81,9 @@ fn read_body(envelope: &Fields<'_>, message: &Message) -> Result<sales::Document
     let value = opened(raw, "input", None)?;
     let input = Fields::of(&value, "input", None)?;
     match infno {
-        "2207" => Ok((settlement::read_settlement(&input, message.clock, &ids)?, Vec::new())),
-        "3506" | "3506A" => sales::read_returns(&input, message.clock, ids),
-        _ => sales::read_sales(&input, message.clock, ids),
+        "2207" => Ok((settlement::read_settlement(&input, &ids)?, Vec::new())),
+        "3506" | "3506A" => sales::read_returns(&input, ids),
+        _ => sales::read_sales(&input, ids),
     }
 }
 

@@ -7,38 +7,38 @@ use super::fields::Fields;
 use super::message::{Body, MessageError, ReturnDocument, ReturnLine, SaleDocument, SaleLine};
 use super::request_id::RequestIds;
 use super::rows::{group, rows_node};
-use jiff::Timestamp;
 
 /// A message's documents, and its rows that could not be read.
 pub(super) type Documents = (Body, Vec<MessageError>);
 
-/// Reads the sales of a message that was sent at `clock`.
-pub(super) fn read_sales(
-    input: &Fields<'_>,
-    clock: Timestamp,
-    ids: RequestIds,
-) -> Result<Documents, MessageError> {
+/// Reads the sales.
+pub(super) fn read_sales(input: &Fields<'_>, ids: RequestIds) -> Result<Documents, MessageError> {
     let (path, node) = rows_node(input)?;
-    let groups = group(&node, &path, |fields, row| sold(fields, row, clock))?;
+    let groups = group(&node, &path, sold)?;
     let ids = ids.for_groups(groups.count);
-    let documents = groups.good.into_iter().map(|group| SaleDocument {
-        request_id: ids.of(&group.key),
-        document_no: group.key.document_no,
-        visit_no: group.key.visit_no,
-        settlement_id: group.lines.iter().find_map(|(settlement, _)| settlement.clone()),
-        lines: group.lines.into_iter().map(|(_, line)| line).collect(),
+    let documents = groups.good.into_iter().map(|group| {
+        let settlement_id = group.lines.iter().find_map(|(row, _)| row.settlement_id.clone());
+        let is_settled = settlement_id.is_some();
+        // A sale is settled as a whole, whichever of its rows says so.
+        let settled = |(row, line): (Payment, SaleLine)| SaleLine {
+            insured: row.insured.unwrap_or(is_settled),
+            ..line
+        };
+        SaleDocument {
+            request_id: ids.of(&group.key),
+            document_no: group.key.document_no,
+            visit_no: group.key.visit_no,
+            settlement_id,
+            lines: group.lines.into_iter().map(settled).collect(),
+        }
     });
     Ok((Body::Sales(documents.collect()), groups.rejected))
 }
 
-/// Reads the returns of a message that was sent at `clock`.
-pub(super) fn read_returns(
-    input: &Fields<'_>,
-    clock: Timestamp,
-    ids: RequestIds,
-) -> Result<Documents, MessageError> {
+/// Reads the returns.
+pub(super) fn read_returns(input: &Fields<'_>, ids: RequestIds) -> Result<Documents, MessageError> {
     let (path, node) = rows_node(input)?;
-    let groups = group(&node, &path, |fields, row| returned(fields, row, clock))?;
+    let groups = group(&node, &path, returned)?;
     let ids = ids.for_groups(groups.count);
     let documents = groups.good.into_iter().map(|group| ReturnDocument {
         request_id: ids.of(&group.key),
@@ -51,20 +51,27 @@ pub(super) fn read_returns(
     Ok((Body::Returns(documents.collect()), groups.rejected))
 }
 
-/// One sold row, with the settlement it names.
-fn sold(fields: &Fields<'_>, row: u32, clock: Timestamp) -> Result<(Option<String>, SaleLine), MessageError> {
-    let settlement = fields.text("setl_id")?;
+/// What a sold row says about who pays.
+struct Payment {
+    settlement_id: Option<String>,
+    insured: Option<bool>,
+}
+
+/// One sold row; who pays is settled with its document. A price that cannot be read is none: refusing the row for
+/// it would leave its boxes free to be sold again.
+fn sold(fields: &Fields<'_>, row: u32) -> Result<(Payment, SaleLine), MessageError> {
+    let payment = Payment { settlement_id: fields.text("setl_id")?, insured: insured(fields)? };
     let line = SaleLine {
         row,
         catalog_code: fields.text("med_list_codg")?,
         quantity: fields.decimal("sel_retn_cnt")?,
         split: fields.flag("trdn_flag")?.unwrap_or(false),
-        unit_price: fields.decimal("finl_trns_pric")?,
-        insured: insured(fields)?.unwrap_or(settlement.is_some()),
-        occurred_at: fields.time("sel_retn_time")?.unwrap_or(clock),
+        unit_price: fields.decimal("finl_trns_pric").ok().flatten(),
+        insured: false,
+        occurred_at: fields.time("sel_retn_time")?,
         codes: row_codes(fields, row)?,
     };
-    Ok((settlement, line))
+    Ok((payment, line))
 }
 
 /// Whether the fund pays. A value that is not known here says nothing: refusing the row would leave its boxes
@@ -80,7 +87,7 @@ struct Origin {
     sale_no: Option<String>,
 }
 
-fn returned(fields: &Fields<'_>, row: u32, clock: Timestamp) -> Result<(Origin, ReturnLine), MessageError> {
+fn returned(fields: &Fields<'_>, row: u32) -> Result<(Origin, ReturnLine), MessageError> {
     let origin =
         Origin { settlement_id: fields.text("setl_id")?, sale_no: fields.text("medins_prod_sel_no")? };
     let line = ReturnLine {
@@ -88,7 +95,7 @@ fn returned(fields: &Fields<'_>, row: u32, clock: Timestamp) -> Result<(Origin, 
         catalog_code: fields.text("med_list_codg")?,
         quantity: fields.decimal("sel_retn_cnt")?.map(|quantity| quantity.abs()),
         split: fields.flag("trdn_flag")?.unwrap_or(false),
-        occurred_at: fields.time("sel_retn_time")?.unwrap_or(clock),
+        occurred_at: fields.time("sel_retn_time")?,
         codes: row_codes(fields, row)?,
     };
     Ok((origin, line))

@@ -8,27 +8,22 @@ use super::json::Json;
 use super::message::{Body, MessageError, SaleDocument, SaleLine};
 use super::request_id::RequestIds;
 use super::rows::{Key, rows_of};
-use jiff::Timestamp;
 use std::borrow::Cow;
 
 const NODE_NAMES: &[&str] = &["drug_trac_info", "drugtracinfo", "drugTracInfo"];
 const NO_CODES: &str = "2207 without drug_trac_info carries no trace codes";
 
-/// Reads the codes of a settlement that was sent at `clock`.
+/// Reads the codes of a settlement.
 ///
 /// The codes of one settlement are one sale: a single entry that cannot be read refuses the message.
-pub(super) fn read_settlement(
-    input: &Fields<'_>,
-    clock: Timestamp,
-    ids: &RequestIds,
-) -> Result<Body, MessageError> {
+pub(super) fn read_settlement(input: &Fields<'_>, ids: &RequestIds) -> Result<Body, MessageError> {
     let data = data_node(input)?;
     let data_path = input.path_to("data");
     let data = data.as_deref().map(|data| Fields::of(data, &data_path, None)).transpose()?;
     let Some((path, node)) = code_node(input, data.as_ref()) else {
         return Ok(Body::NotSupported(NO_CODES.to_owned()));
     };
-    let lines = read_lines(node, &path, clock)?;
+    let lines = read_lines(node, &path)?;
     if lines.is_empty() {
         return Ok(Body::NotSupported(NO_CODES.to_owned()));
     }
@@ -69,7 +64,7 @@ fn code_node<'a>(input: &Fields<'a>, data: Option<&Fields<'a>>) -> Option<(Strin
 }
 
 /// One line for each entry that has a code.
-fn read_lines(node: &Json, path: &str, clock: Timestamp) -> Result<Vec<SaleLine>, MessageError> {
+fn read_lines(node: &Json, path: &str) -> Result<Vec<SaleLine>, MessageError> {
     let node = opened(node, path, None)?;
     let (rows, closed) = rows_of(&node, path)?;
     if let Some(error) = closed.into_iter().next() {
@@ -78,7 +73,7 @@ fn read_lines(node: &Json, path: &str, clock: Timestamp) -> Result<Vec<SaleLine>
     let mut lines = Vec::with_capacity(rows.len());
     for row in &rows {
         let (code, split) = read_entry(&row.value, &row.path, row.number)?;
-        lines.extend(code.map(|code| line(row.number, code, split, clock)));
+        lines.extend(code.map(|code| line(row.number, code, split)));
     }
     Ok(lines)
 }
@@ -99,8 +94,8 @@ fn read_entry(entry: &Json, path: &str, row: u32) -> Result<(Option<String>, boo
     }
 }
 
-/// The node says neither drug nor price; a settlement is paid by the fund, at the time it is sent.
-fn line(row: u32, code: String, split: bool, clock: Timestamp) -> SaleLine {
+/// The node says neither drug nor price; a settlement is paid by the fund. It has no time of its own.
+fn line(row: u32, code: String, split: bool) -> SaleLine {
     SaleLine {
         row,
         catalog_code: None,
@@ -108,7 +103,7 @@ fn line(row: u32, code: String, split: bool, clock: Timestamp) -> SaleLine {
         split,
         unit_price: None,
         insured: true,
-        occurred_at: clock,
+        occurred_at: None,
         codes: vec![code],
     }
 }

@@ -88,7 +88,7 @@ fn reads_a_sale_whole() {
         split: false,
         unit_price: Some("189.7700".parse().unwrap()),
         insured: true,
-        occurred_at: moment("2026-03-09T23:59:00Z"),
+        occurred_at: Some(moment("2026-03-09T23:59:00Z")),
         codes: vec![CODE.to_owned()],
     };
     assert_eq!(document.lines, [expected]);
@@ -150,5 +150,5 @@ fn reads_returns() {
     );
     assert_eq!(document.lines[0].quantity, Some("24".parse().unwrap()));
     assert_eq!(document.lines[0].codes, ["80003110298180799675"]);
-    assert_eq!(document.lines[0].occurred_at, moment("2026-03-09T23:59:00Z"));
+    assert_eq!(document.lines[0].occurred_at, Some(moment("2026-03-09T23:59:00Z")));
 }

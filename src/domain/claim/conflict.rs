@@ -128,15 +128,21 @@ impl History {
         Standing::Same { first_findings, adds, new_units }
     }
 
-    /// How a return stands to this history.
-    pub fn standing_of_return(&self, back: &ReturnEvent, lens: &Lens) -> ReturnStanding {
-        let is_same = |e: &Event| {
+    /// Whether this very return is on record.
+    pub fn has_return(&self, back: &ReturnEvent) -> bool {
+        self.events.iter().any(|e| {
             matches!(e, Event::Return(r) if r.institution == back.institution && r.occurred_at == back.occurred_at
                 && r.document == back.document && r.visit == back.visit && r.units == back.units)
-        };
-        if self.events.iter().any(is_same) {
-            return ReturnStanding::Same;
-        }
+        })
+    }
+
+    /// How a return stands to this history.
+    pub fn standing_of_return(&self, back: &ReturnEvent, lens: &Lens) -> ReturnStanding {
+        if self.has_return(back) { ReturnStanding::Same } else { self.standing_of_new_return(back, lens) }
+    }
+
+    /// How a return that is none of those on record stands to this history.
+    pub fn standing_of_new_return(&self, back: &ReturnEvent, lens: &Lens) -> ReturnStanding {
         let before = fold(self, lens, false);
         let after = fold(&self.with(Event::Return(back.clone())), lens, false);
         if after.paired_returns.len() > before.paired_returns.len() {
@@ -165,6 +171,13 @@ impl State {
     /// Units that are open now, over all institutions.
     pub fn units_open(&self) -> Decimal {
         self.sales.iter().map(|s| s.units_open_at(usize::MAX)).sum()
+    }
+
+    /// What an institution has open of a split pack; `None` where it has not split this pack.
+    pub fn units_drawn_by(&self, institution: InstitutionCode) -> Option<Decimal> {
+        let drawn = |s: &&Ledgered| s.institution == institution && !s.is_returned() && s.part != Part::Whole;
+        let open: Vec<_> = self.sales.iter().filter(drawn).map(|s| s.units_open_at(usize::MAX)).collect();
+        (!open.is_empty()).then(|| open.iter().sum())
     }
 
     /// Everything one sale collides with: at most one conflict of each kind of rule.
@@ -228,8 +241,11 @@ fn same_rule(a: ConflictKind, b: ConflictKind) -> bool {
     }
 }
 
-/// Whether two sales were open at one time.
+/// Whether two sales were open at one time. One that was heard of after its own return never was.
 fn overlaps(a: &Ledgered, b: &Ledgered) -> bool {
+    if a.end == Some(a.start) || b.end == Some(b.start) {
+        return false;
+    }
     let opens_before_end = |x: &Ledgered, y: &Ledgered| y.end.is_none_or(|end| x.start < end);
     opens_before_end(a, b) && opens_before_end(b, a)
 }

@@ -25,6 +25,8 @@ pub struct Ledgered {
     pub first_findings: Vec<(ConflictKind, Role)>,
     document: Option<super::PaperKey>,
     visit: Option<super::PaperKey>,
+    /// One of its messages had no document.
+    heard_without_document: bool,
     /// Place in the order of events at which it opens.
     pub(super) start: usize,
     /// Place at which all of it had come back.
@@ -60,6 +62,7 @@ impl Ledgered {
             first_findings: sale.first_findings.clone(),
             document: sale.document,
             visit: sale.visit,
+            heard_without_document: sale.document.is_none(),
             start: place,
             end: None,
             returned_at: None,
@@ -84,11 +87,16 @@ impl Ledgered {
 
     /// Whether a return can speak of this sale. One that was heard of too late stands behind sales that
     /// happened after it: it did not take those back.
-    fn may_come_back(&self, back: &ReturnEvent) -> bool {
+    fn is_spoken_of(&self, back: &ReturnEvent) -> bool {
         self.institution == back.institution
             && self.occurred_at <= back.occurred_at
-            && !self.is_returned()
             && self.held_until.is_none()
+    }
+
+    /// A message without a document has no time of its own either: the settlement of a sale that is returned
+    /// already, heard of once, is still that sale and no resale.
+    fn awaits_settlement(&self, sale: &SaleEvent) -> bool {
+        sale.document.is_none() && self.document.is_some() && !self.heard_without_document
     }
 
     fn close(&mut self, place: usize, at: Timestamp) {
@@ -138,6 +146,7 @@ impl Ledgered {
             (true, true) if self.part == Part::Whole || sale.part == Part::Whole => self.part = Part::Whole,
             (true | false, false) | (true, true) => self.part = richer(&self.part, &sale.part),
         }
+        self.heard_without_document |= sale.document.is_none();
         self.document = self.document.or(sale.document);
         self.visit = self.visit.or(sale.visit);
         self.held_until = match (self.held_until, hold_end(sale)) {
@@ -217,9 +226,10 @@ fn counts(sale: &SaleEvent, lens: &Lens, with_holds: bool) -> bool {
 
 impl State {
     fn take_sale(&mut self, place: usize, index: usize, sale: &SaleEvent, history: &History) {
-        if let Some(known) =
-            self.sales.iter_mut().find(|s| s.covers(sale.occurred_at) && s.is_same_sale(sale))
-        {
+        let covers = |s: &Ledgered| s.covers(sale.occurred_at) && s.is_same_sale(sale);
+        let settles = |s: &Ledgered| s.awaits_settlement(sale) && s.is_same_sale(sale);
+        let known = self.sales.iter().position(covers).or_else(|| self.sales.iter().position(settles));
+        if let Some(known) = known.and_then(|at| self.sales.get_mut(at)) {
             known.absorb(index, sale);
             return;
         }
@@ -279,20 +289,22 @@ impl State {
     }
 
     /// The institution's open sales, the best match first: same document, same visit, then the latest.
-    /// A return that names the document of one of them, or else the visit, frees only those.
+    /// A return that names the document of a sale, or else its visit, frees only such sales, and nothing where
+    /// they have come back already.
     fn open_sales_for(&self, back: &ReturnEvent) -> Vec<usize> {
-        let mut open: Vec<(u8, usize)> = self
+        let mut spoken_of: Vec<(u8, usize)> = self
             .sales
             .iter()
             .enumerate()
-            .filter(|(_, s)| s.may_come_back(back))
+            .filter(|(_, s)| s.is_spoken_of(back))
             .map(|(at, s)| (closeness(s, back), at))
             .collect();
-        open.sort_unstable_by(|a, b| b.cmp(a));
+        spoken_of.sort_unstable_by(|a, b| b.cmp(a));
         // A document says more than the visit that it shares with others.
-        let least = open.first().map_or(0, |(best, _)| (*best).min(SAME_DOCUMENT));
-        open.retain(|(closeness, _)| *closeness >= least);
-        open.into_iter().map(|(_, at)| at).collect()
+        let least = spoken_of.first().map_or(0, |(best, _)| (*best).min(SAME_DOCUMENT));
+        let is_open = |at: &usize| self.sales.get(*at).is_some_and(|s| !s.is_returned());
+        let close = spoken_of.into_iter().filter(|(closeness, _)| *closeness >= least);
+        close.map(|(_, at)| at).filter(is_open).collect()
     }
 }
 

@@ -6,7 +6,11 @@ pub(super) const FNC1: char = '\u{1d}';
 /// How much of a scan is kept to be shown, in characters.
 const SHOWN_CHARS_MAX: usize = 100;
 /// What scanners, drivers and people write where FNC1 stood. ASCII letters in any case.
-const FNC1_SUBSTITUTES: [&str; 7] = ["<GS>", "{GS}", "[GS]", r"\x1d", r"\u001d", "^]", "\u{241d}"];
+const FNC1_SUBSTITUTES: [&str; 11] =
+    ["<GS>", "{GS}", "[GS]", "<FNC1>", "{FNC1}", "[FNC1]", r"\x1d", r"\u001d", r"\F", "^]", "\u{241d}"];
+/// Single characters that drivers put in the place of FNC1. None of them may stand in a GS1 value, so they are
+/// believed in a text that begins as a GS1 symbol does.
+const FNC1_MARKS: [char; 4] = ['|', '~', '^', '#'];
 const QUOTE_PAIRS: [(char, char); 5] =
     [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('`', '`')];
 
@@ -24,7 +28,7 @@ impl Layout {
     pub fn of(scanned: &str) -> Self {
         let half_width: String = scanned.chars().map(half_width).collect();
         let core = bare(&half_width, is_outer_noise).to_owned();
-        let separated = one_fnc1(bare(&half_width, is_blank));
+        let separated = marks_as_fnc1(one_fnc1(bare(&half_width, is_blank)));
         let elements = bare(&separated, is_blank).trim_start_matches(is_quote).to_owned();
         let digits = digits_of(bare(&separated, is_outer_noise));
         Self { core, elements, digits }
@@ -111,6 +115,18 @@ fn one_fnc1(text: &str) -> String {
         }
     }
     folded
+}
+
+/// Single marks as 0x1D, in a text that begins with a GTIN, a date, a lot or a serial of fixed form.
+fn marks_as_fnc1(text: String) -> String {
+    let begins_as_gs1 =
+        text.get(..16).is_some_and(|head| head.bytes().all(|b| b.is_ascii_digit()) && head.starts_with("01"))
+            || text.contains(|c| FNC1_MARKS.contains(&c)) && text.split(FNC1_MARKS).any(is_gtin_element);
+    if begins_as_gs1 { text.replace(FNC1_MARKS, "\u{1d}") } else { text }
+}
+
+fn is_gtin_element(part: &str) -> bool {
+    part.len() >= 16 && part.starts_with("01") && part.bytes().take(16).all(|b| b.is_ascii_digit())
 }
 
 fn after_substitute<'a>(text: &'a str, substitute: &str) -> Option<&'a str> {

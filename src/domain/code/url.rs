@@ -7,7 +7,24 @@ use super::refusal::UrlFault;
 /// Whether a text is a URL, or hides one.
 pub(super) fn is_url(text: &str) -> bool {
     let www = text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("www."));
-    www || text.contains("://")
+    www || text.contains("://") || is_page_of_a_host(text)
+}
+
+/// Ends of host names that are believed where the scheme was left out: a manufacturer's own code may hold
+/// points and slashes.
+const HOST_ENDS: [&str; 6] = ["com", "cn", "net", "org", "top", "vip"];
+
+/// `name.com/…`: a QR code whose scheme was left out.
+fn is_page_of_a_host(text: &str) -> bool {
+    let Some((host, _)) = text.split_once('/') else {
+        return false;
+    };
+    let Some((name, end)) = host.rsplit_once('.') else {
+        return false;
+    };
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        && HOST_ENDS.iter().any(|known| known.eq_ignore_ascii_case(end))
 }
 
 /// The MSFX code of a look-up page. `hosts` are in lower case.

@@ -35,10 +35,16 @@ impl Bench<'_> {
     pub fn judge_claims(&mut self, view: &LineView<'_>, mode: Mode, seen: &mut Seen) -> Fresh {
         let mut fresh = Fresh::default();
         let mut left = view.line.quantity;
-        let last = view.codes.iter().rposition(|c| c.key.is_some());
+        let is_first = |at: usize, c: &Coded<'_>| !view.codes.iter().take(at).any(|b| b.key == c.key);
+        let last = view.codes.iter().enumerate().filter(|(at, c)| c.key.is_some() && is_first(*at, c)).last();
+        let last = last.map(|(at, _)| at);
         for (at, code) in view.codes.iter().enumerate() {
             let Some(key) = &code.key else { continue };
             let drawn = is_drawn(view);
+            // One pack scanned twice for one draw is one pack.
+            if drawn && view.codes.iter().take(at).any(|c| c.key.as_ref() == Some(key)) {
+                continue;
+            }
             if seen.is_repeated(key, !drawn) {
                 self.raise(view, Reason::CodeRepeated, Note::bare().code(code.text.clone()));
                 continue;
@@ -93,6 +99,7 @@ impl Bench<'_> {
                     let evidence = other.map_or(Evidence::None, |other| self.other_sale(&other, false));
                     self.raise_collision(view, code, kind, role, evidence);
                 }
+                self.judge_unknown_units(view, code, key, Decimal::ZERO, &lens);
                 if adds {
                     self.record(key, Event::Sale(sale));
                 }
@@ -109,7 +116,7 @@ impl Bench<'_> {
                     self.raise(view, Reason::InDoubt, note);
                 }
                 sale.first_findings = conflicts.iter().map(|c| (c.kind, c.role)).collect();
-                self.judge_unknown_units(view, code, key, &sale.part, &lens);
+                self.judge_unknown_units(view, code, key, drawn_units(&sale.part), &lens);
                 self.record(key, Event::Sale(sale));
             }
         }
@@ -174,13 +181,13 @@ impl Bench<'_> {
         view: &LineView<'_>,
         code: &Coded<'_>,
         key: &CodeKey,
-        part: &Part,
+        new_units: Decimal,
         lens: &Lens,
     ) {
-        if lens.units_per_pack.is_some() || !matches!(part, Part::Draw { units: Some(_), .. }) {
+        if lens.units_per_pack.is_some() || !is_drawn(view) || view.line.quantity.is_none() {
             return;
         }
-        let open = self.history(key).state(lens, true).units_open() + drawn_units(part);
+        let open = self.history(key).state(lens, true).units_open() + new_units;
         let cap = Decimal::from(self.grounds.policy.settings().split_unknown_units_cap);
         let at_most = if open > cap { Enforcement::Block } else { Enforcement::Observe };
         let evidence = Evidence::Quantities { expected: cap, found: open };

@@ -1,6 +1,7 @@
 //! What was scanned: refusals, placeholders, unmapped prefixes, other drugs, cartons.
 
 use super::bench::{Bench, LineView, Note};
+use super::quantity::Due;
 use crate::domain::code::{CodeKey, Scan, TraceCode};
 use crate::domain::document::Line;
 use crate::domain::drug::{Drug, PackLevel};
@@ -8,7 +9,7 @@ use crate::domain::event::Payment;
 use crate::domain::policy::{DrugTraits, Situation};
 use crate::domain::registry::Registry;
 use crate::domain::time::day_of;
-use crate::domain::verdict::{Evidence, Reason};
+use crate::domain::verdict::{Enforcement, Evidence, Reason};
 
 /// What a code says about its product.
 #[derive(Debug, Clone, Default)]
@@ -97,20 +98,23 @@ impl<'a> Bench<'a> {
     }
 
     /// Findings about what was scanned on a line.
-    pub fn judge_scans(&mut self, view: &LineView<'_>) {
+    pub fn judge_scans(&mut self, view: &LineView<'_>, due: Due) {
         for code in &view.codes {
-            self.judge_scan(view, code);
+            self.judge_scan(view, code, due);
         }
     }
 
-    fn judge_scan(&mut self, view: &LineView<'_>, code: &Coded<'_>) {
+    fn judge_scan(&mut self, view: &LineView<'_>, code: &Coded<'_>, due: Due) {
         match code.scan {
             Scan::Refused { reason, detail, .. } => {
                 let note = Note::new(Evidence::Scanned(detail.clone())).code(code.text.clone());
                 self.raise(view, *reason, note);
             }
             Scan::Placeholder { .. } => {
-                self.raise(view, Reason::PlaceholderCode, Note::bare().code(code.text.clone()));
+                // "No code" is no fault where none is due.
+                let at_most = if due == Due::Yes { Enforcement::Block } else { Enforcement::Observe };
+                let note = Note::bare().code(code.text.clone()).at_most(at_most);
+                self.raise(view, Reason::PlaceholderCode, note);
             }
             Scan::NoSerial { .. } => {
                 self.raise(view, Reason::SerialMissing, Note::bare().code(code.text.clone()));

@@ -2,6 +2,8 @@
 
 use super::Awaited;
 use super::bench::{Bench, LineView, Note};
+use crate::domain::code::Scan;
+use crate::domain::drug::Drug;
 use crate::domain::purchase::Position;
 use crate::domain::verdict::{Enforcement, Evidence, Reason};
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +58,17 @@ impl Bench<'_> {
         Some(Awaited { line: view.line.number, catalog_code })
     }
 
+    /// The pack that was scanned has the price; packs of one catalogue code may differ in size.
+    fn priced_product<'b>(&'b self, view: &'b LineView<'_>) -> Option<&'b Drug> {
+        let of_code = |scan: &Scan| match scan {
+            Scan::Code(code) => self.grounds.registry.drug(code.prefix()?),
+            Scan::NoSerial { gtin, .. } => self.grounds.registry.drug(gtin.as_deref()?),
+            Scan::Placeholder { .. } | Scan::Refused { .. } => None,
+        };
+        let of_line = |drug: &&Drug| view.catalog_code.as_ref() == Some(&drug.catalog_code);
+        view.codes.iter().filter_map(|c| of_code(c.scan)).find(of_line).or(view.product)
+    }
+
     fn is_stale(&self, complete_up_to: Option<Timestamp>) -> bool {
         let lag =
             SignedDuration::from_hours(i64::from(self.grounds.policy.settings().purchase_feed_lag_hours));
@@ -75,14 +88,14 @@ impl Bench<'_> {
     /// Listed prices are per pack, sale prices per smallest priced unit, rounded somewhere on the way: the
     /// last place of the sale price is no finding.
     fn judge_price(&mut self, view: &LineView<'_>, at_most: Enforcement) {
-        let (Some(price), Some(product)) = (view.line.unit_price, view.product) else {
+        let (Some(price), Some(product)) = (view.line.unit_price, self.priced_product(view)) else {
             return;
         };
         let (Some(listed), Some(units)) = (product.listed_price, product.units_per_pack.filter(|u| *u > 0))
         else {
             return;
         };
-        let scale = price.scale().max(PRICE_SCALE_MIN);
+        let scale = price.normalize().scale().max(PRICE_SCALE_MIN);
         let listed =
             (listed / Decimal::from(units)).round_dp_with_strategy(scale, RoundingStrategy::AwayFromZero);
         if price > listed {

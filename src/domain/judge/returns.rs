@@ -79,7 +79,9 @@ impl Bench<'_> {
         }
         let (mut freed, mut judged) = (0_u32, 0_u32);
         let mut pack_units = Decimal::ZERO;
-        for code in &view.codes {
+        let mut left = view.line.quantity;
+        let last = view.codes.iter().rposition(|c| c.key.is_some());
+        for (at, code) in view.codes.iter().enumerate() {
             match (code.scan, &code.key) {
                 (Scan::Refused { reason, detail, .. }, _) => {
                     let note = Note::new(Evidence::Scanned(detail.clone())).code(code.text.clone());
@@ -87,7 +89,7 @@ impl Bench<'_> {
                 }
                 (_, Some(key)) => {
                     judged += 1;
-                    if self.judge_returned_code(view, code, key) {
+                    if self.judge_returned_code(view, code, key, &mut left, Some(at) == last) {
                         freed += 1;
                         let units = code.drug.as_ref().and_then(|d: &CodeDrug| d.units_per_pack);
                         pack_units += Decimal::from(units.unwrap_or_default());
@@ -103,23 +105,39 @@ impl Bench<'_> {
         }
     }
 
-    /// Whether the return of this code is recorded.
-    fn judge_returned_code(&mut self, view: &LineView<'_>, code: &Coded<'_>, key: &CodeKey) -> bool {
-        let lens = super::lens(
-            self.grounds.now,
-            self.grounds.policy.settings(),
-            code.drug.as_ref().and_then(|d| d.units_per_pack),
-        );
-        let share = Decimal::from(view.codes.len().max(1));
+    /// Whether the return of this code is recorded. `left` = units of the line that are not given to a code yet.
+    fn judge_returned_code(
+        &mut self,
+        view: &LineView<'_>,
+        code: &Coded<'_>,
+        key: &CodeKey,
+        left: &mut Option<Decimal>,
+        last: bool,
+    ) -> bool {
+        let units_per_pack = code.drug.as_ref().and_then(|d| d.units_per_pack);
+        let lens = super::lens(self.grounds.now, self.grounds.policy.settings(), units_per_pack);
+        let institution = self.institution_code;
+        // What is on record counts, not the flag of the return: some clients always send "whole".
+        let drawn = self.history(key).state(&lens, false).units_drawn_by(institution);
+        let units = match (is_drawn(view), drawn) {
+            (false, None) => None,
+            (_, open) => left.map(|rest| if last { rest } else { rest.min(open.unwrap_or_default()) }),
+        };
+        *left = left.map(|rest| rest - units.unwrap_or_default());
         let back = ReturnEvent {
-            institution: self.institution_code,
+            institution,
             document: self.grounds.paper.document,
             visit: self.grounds.paper.visit,
             occurred_at: view.occurred_at,
             received_at: self.grounds.now,
-            units: view.line.quantity.filter(|_| is_drawn(view)).map(|q| q / share),
+            units,
         };
-        let standing = self.history(key).standing_of_return(&back, &lens);
+        // Two rows of one return are two returns, however alike; only what was read is a repetition.
+        let standing = if self.grounds.histories.get(key).is_some_and(|h| h.has_return(&back)) {
+            ReturnStanding::Same
+        } else {
+            self.history(key).standing_of_new_return(&back, &lens)
+        };
         match standing {
             ReturnStanding::Same => return false,
             ReturnStanding::AlreadyReturned => {

@@ -124,11 +124,9 @@ impl Bench<'_> {
     }
 
     fn judge_line(&mut self, view: &LineView<'_>, mode: Mode, seen: &mut Seen, tally: &mut Tally) {
-        self.judge_scans(view);
-        let exempt = self.judge_missing_code(view);
-        if !exempt {
-            self.judge_quantity(view);
-        }
+        let due = self.judge_due(view);
+        self.judge_scans(view, due);
+        self.judge_quantity(view, due);
         let fresh = self.judge_claims(view, mode, seen);
         let units = units_sold(view, &fresh);
         tally.awaited.extend(self.judge_purchase(view, &tally.counted, units));

@@ -11,6 +11,9 @@ use crate::engine::{EngineError, Settlement};
 use crate::grpc::pb;
 use jiff::Timestamp;
 
+/// Places of a price that are kept.
+const PRICE_PLACES_MAX: u32 = 10;
+
 /// An institution code in a field.
 pub(crate) fn institution_code(field: &str, text: &str) -> Result<InstitutionCode, EngineError> {
     InstitutionCode::parse(text).map_err(|e| EngineError::invalid(field, e.to_string()))
@@ -95,8 +98,10 @@ fn line(
     let place = u32::try_from(at + 1).unwrap_or(u32::MAX);
     Ok(Line {
         number: if wire.line_no == 0 { place } else { wire.line_no },
-        quantity: decimal(&field("quantity"), &wire.quantity)?,
-        unit_price: decimal(&field("unit_price"), &wire.unit_price)?,
+        quantity: decimal(&field("quantity"), &wire.quantity)?.map(|quantity| quantity.normalize()),
+        // A price that was a binary fraction somewhere has more places than money has.
+        unit_price: decimal(&field("unit_price"), &wire.unit_price)?
+            .map(|price| price.round_dp(PRICE_PLACES_MAX)),
         split: wire.split,
         payment: names::payment(wire.payment()).unwrap_or(payment),
         occurred_at: moment(&field("occurred_at"), wire.occurred_at)?.or(occurred_at),

@@ -9,7 +9,6 @@ fn names_row_and_field_of_what_cannot_be_read() {
         ("sel_retn_cnt", "\"two\"", "\"two\" is not a number"),
         ("sel_retn_cnt", "99999999999999999999999999999", "28 digits"),
         ("sel_retn_cnt", "[1]", "an array, not text"),
-        ("finl_trns_pric", "\"12,5\"", "thousands separators"),
         ("trdn_flag", "\"yes\"", "send 0 or 1"),
         ("trdn_flag", "2", "send 0 or 1"),
         ("sel_retn_time", "\"2026-03-10\"", "without a time of day"),

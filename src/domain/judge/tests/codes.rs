@@ -120,9 +120,9 @@ const ROWS: &[Row] = &[
     ("case 29: … unless the policy accepts placeholders for that drug and scene", |w| {
         w.rules(
             "[[rule]]\nreason = 'PLACEHOLDER_CODE'\nkind = 'hospital'\nscene = 'inpatient'\n\
-             dosage_form = 'loose_injection'\nenforcement = 'observe'\n",
+             drug_class = 'western'\nenforcement = 'observe'\n",
         );
-        let placeholder = || line(&["99999999999999999999"]).of("I", 1);
+        let placeholder = || line(&["99999999999999999999"]);
         for document in ["D1", "D2"] {
             w.sale("H1", document, placeholder())
                 .ward()
@@ -131,6 +131,10 @@ const ROWS: &[Row] = &[
                 .claims(0);
         }
         w.sale("H1", "D3", placeholder()).at("2026-03-10 09:00").gives("BLOCK", &["PLACEHOLDER_CODE"]);
+        // Where no code is due, "no code" is no fault.
+        w.sale("H1", "D4", line(&["99999999999999999999"]).of("I", 1))
+            .at("2026-03-10 09:00")
+            .gives("ALLOW", &["PLACEHOLDER_CODE"]);
     }),
     ("case 30: lower-case letters of an own scheme are kept: two codes", |w| {
         own_scheme(w);

@@ -9,6 +9,7 @@ mod messages;
 mod policy;
 mod purchases;
 mod returns;
+mod reviewed;
 mod splits;
 mod story;
 mod times;
