@@ -32,7 +32,7 @@ for mutation in "${mutations[@]}"; do
     IFS='|' read -r file from to <<<"$split"
     from="${from//$'\x01'/|}" to="${to//$'\x01'/|}"
     rm -rf "${copy:?}/tree" && mkdir "$copy/tree"
-    git ls-files -z | xargs -0 tar c | tar x -C "$copy/tree"
+    git ls-files -z | tar c --null --files-from=- | tar x -C "$copy/tree"
     sed -i "s@${from}@${to}@" "$copy/tree/$file"
     if cmp -s "$file" "$copy/tree/$file"; then
         echo "NOT APPLIED  $file: $from" && unnoticed=1 && continue

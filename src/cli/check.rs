@@ -66,7 +66,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     }
     if args.json {
         for row in &rows {
-            say(format!("{}", serde_json::to_string(row)?))?;
+            say(serde_json::to_string(row)?)?;
         }
         return Ok(());
     }

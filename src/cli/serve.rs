@@ -102,9 +102,9 @@ impl Signals {
 /// Prints the settings in force, or every mistake.
 pub(super) fn check_config(file: Option<&Path>) -> Result<()> {
     let config = Config::load(file)?;
-    say(format!("# the defaults, each with a word on it"))?;
+    say("# the defaults, each with a word on it")?;
     say(DEFAULTS)?;
-    say(format!("# in force after file and environment"))?;
+    say("# in force after file and environment")?;
     say(format!("{config:#?}"))?;
     Ok(())
 }

@@ -36,8 +36,9 @@ impl Bench<'_> {
         let mut fresh = Fresh::default();
         let mut left = view.line.quantity;
         let is_first = |at: usize, c: &Coded<'_>| !view.codes.iter().take(at).any(|b| b.key == c.key);
-        let last = view.codes.iter().enumerate().filter(|(at, c)| c.key.is_some() && is_first(*at, c)).last();
-        let last = last.map(|(at, _)| at);
+        let mut distinct =
+            view.codes.iter().enumerate().filter(|(at, c)| c.key.is_some() && is_first(*at, c));
+        let last = distinct.next_back().map(|(at, _)| at);
         for (at, code) in view.codes.iter().enumerate() {
             let Some(key) = &code.key else { continue };
             let drawn = is_drawn(view);
