@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 copy="$(mktemp -d)"
 trap 'rm -rf "$copy"' EXIT
 export CARGO_TARGET_DIR="${MUTATIONS_TARGET_DIR:-$PWD/target/mutations}"
-tests='test(domain::) or test(policy_files::) or test(edge_cases::)'
+tests='test(domain::judge::) or test(domain::claim::tests::properties::) or test(policy_files::)'
 
 # file | what stands there | what is put in its place
 mutations=(
@@ -38,7 +38,7 @@ for mutation in "${mutations[@]}"; do
         echo "NOT APPLIED  $file: $from" && unnoticed=1 && continue
     fi
     log="$copy/log"
-    if (cd "$copy/tree" && RUST_BACKTRACE=0 cargo nextest run --locked --no-fail-fast -E "$tests" >"$log" 2>&1); then
+    if (cd "$copy/tree" && RUST_BACKTRACE=0 PROPTEST_MAX_SHRINK_ITERS=10 cargo nextest run --lib --locked --no-fail-fast -E "$tests" >"$log" 2>&1); then
         echo "UNNOTICED    $file: $from" && unnoticed=1
     elif ! grep -q '^ *Summary' "$log"; then
         echo "NOT COMPILED $file: $from" && tail -n 20 "$log" && unnoticed=1
