@@ -74,6 +74,25 @@ const ROWS: &[Row] = &[
             .at("2026-03-10 09:00")
             .gives("BLOCK", &["QUANTITY_NOT_WHOLE"]);
     }),
+    ("case 16: thirty minutes to the second is not late yet", |w| {
+        w.sale("P1", "D1", line(&[BOX])).at("2026-03-10 08:40").allowed();
+        let earlier = ["DUPLICATE OTHER_INSTITUTION_CLOSE EARLIER"];
+        w.sale("P2", "D2", line(&[BOX]))
+            .at("2026-03-10 08:30")
+            .heard("2026-03-10 09:00")
+            .gives("BLOCK", &earlier)
+            .recorded(false);
+        w.sale("P2", "D3", line(&[BOX]))
+            .at("2026-03-10 08:30")
+            .heard("2026-03-10 09:01")
+            .gives("BLOCK", &earlier)
+            .recorded(true);
+    }),
+    ("case 32: a whole pack and a part of it in one request → repeated", |w| {
+        w.document("P1", "D1", vec![line(&[BOX]), split(12, &[BOX]).number(2)])
+            .at("2026-03-10 09:00")
+            .gives("BLOCK", &["CODE_REPEATED"]);
+    }),
     ("case 21: nobody can fill up another's box with movements", |w| {
         for n in 0..40 {
             let to = if n % 2 == 0 { None } else { Some("P2") };
