@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Grpc};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, IndexKeeper, IndexState, Keeping};
 use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
@@ -67,6 +67,8 @@ pub struct Gateway {
     engine: Arc<Engine>,
     policy_files: Vec<PathBuf>,
     store: Arc<dyn Store>,
+    keeper: Arc<IndexKeeper>,
+    keeping: JoinHandle<()>,
     work: TaskTracker,
     stop: CancellationToken,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -94,15 +96,25 @@ impl Gateway {
         };
         let policy = load_policy(&config.policy_files)?;
         let store: Arc<dyn Store> = Arc::new(open_store(config).await?);
-        let engine = Arc::new(Engine::start(Arc::clone(&store), clock, policy, config.limits).await?);
+        let engine = Engine::start(Arc::clone(&store), clock, policy, config.limits, config.index).await?;
+        let engine = Arc::new(engine);
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
         let stop = CancellationToken::new();
+        let keeper = Arc::new(engine.index_keeper(Keeping {
+            file: Some(config.data_dir.join("index").join("filters")),
+            save_every: config.index_save_every,
+        }));
+        let keeping = tokio::spawn({
+            let (keeper, stop) = (Arc::clone(&keeper), stop.clone());
+            async move { keeper.run(stop).await }
+        });
         let door = Door { engine: Arc::clone(&engine), work: work.clone() };
         let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = http {
-            let watched = Watched { metrics, store: store.state(), stop: stop.clone() };
+            let watched =
+                Watched { metrics, store: store.state(), index: keeper.state(), stop: stop.clone() };
             tokio::spawn(crate::http::serve(listener, watched));
         }
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
@@ -113,6 +125,8 @@ impl Gateway {
             engine,
             policy_files,
             store,
+            keeper,
+            keeping,
             work,
             stop,
             server,
@@ -128,6 +142,11 @@ impl Gateway {
     /// Where `/live`, `/ready` and `/metrics` are served.
     pub const fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
+    }
+
+    /// How far the index is.
+    pub fn index_state(&self) -> tokio::sync::watch::Receiver<IndexState> {
+        self.keeper.state()
     }
 
     /// Reads the policy files again. A bad file leaves the old policy in force.
@@ -168,6 +187,10 @@ impl Gateway {
         }
         server.abort();
         self.store.close().await;
+        if let Err(error) = self.keeping.await {
+            tracing::error!(%error, "whoever keeps the index ended in a panic");
+        }
+        self.keeper.save().await;
         tracing::info!("stopped");
     }
 }

@@ -1,6 +1,7 @@
 //! Settings: defaults baked in from a readable file, then a file, then the environment. All mistakes at once.
 
 use crate::engine::Limits;
+use crate::index::IndexOptions;
 use crate::store::embedded::EmbeddedOptions;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -23,6 +24,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The embedded store.
     pub store: EmbeddedOptions,
+    /// The index of codes.
+    pub index: IndexOptions,
+    /// How often its filters are saved.
+    pub index_save_every: Duration,
     /// Rule files over the built-in ones.
     pub policy_files: Vec<PathBuf>,
     /// What a request may bring.
@@ -74,6 +79,7 @@ struct Raw {
     grpc: RawGrpc,
     http: RawHttp,
     store: RawStore,
+    index: RawIndex,
     policy: RawPolicy,
     limits: RawLimits,
     shutdown: RawShutdown,
@@ -105,6 +111,14 @@ struct RawStore {
     group_changes_max: usize,
     queue_changes_max: usize,
     segment_bytes_max: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawIndex {
+    hot_codes_max: usize,
+    codes_planned_min: u64,
+    false_positives_per_mille: u32,
+    save_seconds: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,9 +205,9 @@ impl Config {
 
 impl Raw {
     /// Numbers with what makes sense of them.
-    fn numbers(&self) -> [(&'static str, u64, u64, u64); 18] {
+    fn numbers(&self) -> [(&'static str, u64, u64, u64); 22] {
         let wide = |n: usize| n as u64;
-        let (grpc, store, limits) = (&self.grpc, &self.store, &self.limits);
+        let (grpc, store, index, limits) = (&self.grpc, &self.store, &self.index, &self.limits);
         let day = 86_400;
         [
             ("grpc.message_bytes_max", grpc.message_bytes_max.into(), 1 << 10, 1 << 30),
@@ -207,6 +221,10 @@ impl Raw {
             ("store.group_changes_max", wide(store.group_changes_max), 1, 1 << 20),
             ("store.queue_changes_max", wide(store.queue_changes_max), 1, 1 << 20),
             ("store.segment_bytes_max", store.segment_bytes_max, 1 << 20, 1 << 40),
+            ("index.hot_codes_max", wide(index.hot_codes_max), 0, 1 << 30),
+            ("index.codes_planned_min", index.codes_planned_min, 1, 1 << 36),
+            ("index.false_positives_per_mille", index.false_positives_per_mille.into(), 1, 500),
+            ("index.save_seconds", index.save_seconds.into(), 1, day),
             ("limits.lines_per_document_max", wide(limits.lines_per_document_max), 1, 10_000),
             ("limits.codes_per_line_max", wide(limits.codes_per_line_max), 1, 10_000),
             ("limits.codes_per_document_max", wide(limits.codes_per_document_max), 1, 10_000),
@@ -219,7 +237,7 @@ impl Raw {
 
     fn into_config(self, listen: SocketAddr, http_listen: Option<SocketAddr>) -> Config {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self { grpc, http: _, store, policy, limits, shutdown, log } = self;
+        let Self { grpc, http: _, store, index, policy, limits, shutdown, log } = self;
         Config {
             grpc: Grpc {
                 listen,
@@ -241,6 +259,12 @@ impl Raw {
                 cache_bytes: store.cache_bytes,
                 segment_bytes_max: store.segment_bytes_max,
             },
+            index: IndexOptions {
+                hot_codes_max: index.hot_codes_max,
+                codes_planned_min: index.codes_planned_min,
+                false_positives_per_mille: index.false_positives_per_mille,
+            },
+            index_save_every: seconds(index.save_seconds),
             policy_files: policy.files,
             limits: Limits {
                 lines_per_document_max: limits.lines_per_document_max,

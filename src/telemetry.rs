@@ -16,6 +16,12 @@ const GROUP_CHANGES: &str = "tracegate_group_changes";
 const GROUP_SECONDS: &str = "tracegate_group_seconds";
 const STORE_STATE: &str = "tracegate_store_state";
 const DISK_FREE: &str = "tracegate_disk_free_bytes";
+const LOOK_UPS: &str = "tracegate_index_look_ups_total";
+const INDEX_CODES: &str = "tracegate_index_codes";
+const INDEX_PLANNED: &str = "tracegate_index_codes_planned";
+const INDEX_BYTES: &str = "tracegate_index_filter_bytes";
+const INDEX_HOT: &str = "tracegate_index_hot_codes";
+const INDEX_COMPLETE: &str = "tracegate_index_complete";
 
 /// Upper edges of the buckets of durations, in seconds.
 const SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0];
@@ -62,6 +68,15 @@ fn describe() {
     describe_histogram!(GROUP_SECONDS, Unit::Seconds, "Time to write, sync and apply one group");
     describe_gauge!(STORE_STATE, "1 for the state the store is in: ready, full or stopped");
     describe_gauge!(DISK_FREE, Unit::Bytes, "Free disk under the data directory");
+    describe_counter!(
+        LOOK_UPS,
+        "Codes looked up, by who could answer: the index (never, recent) or the ledger"
+    );
+    describe_gauge!(INDEX_CODES, "Codes in the index");
+    describe_gauge!(INDEX_PLANNED, "Codes that its filters are planned for; with more, they are built anew");
+    describe_gauge!(INDEX_BYTES, Unit::Bytes, "Memory of its filters");
+    describe_gauge!(INDEX_HOT, "Codes whose histories are kept in memory");
+    describe_gauge!(INDEX_COMPLETE, "1 once the index holds every claim");
 }
 
 /// An answer was given for the first time.
@@ -96,4 +111,37 @@ pub fn store_is(state: &'static str) {
 /// How much disk is free.
 pub fn disk_free(bytes: u64) {
     gauge!(DISK_FREE).set(bytes as f64);
+}
+
+/// Codes were looked up: never claimed and known histories, both by the index, and those that the ledger was asked for.
+pub fn looked_up(never: usize, recent: usize, ledger: usize) {
+    for (codes, by) in [(never, "never"), (recent, "recent"), (ledger, "ledger")] {
+        if codes > 0 {
+            counter!(LOOK_UPS, "answer" => by).increment(codes as u64);
+        }
+    }
+}
+
+/// What the index is like.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexGauges {
+    /// Codes in it.
+    pub codes: u64,
+    /// Codes that it is planned for.
+    pub planned: u64,
+    /// Bytes of its filters.
+    pub filter_bytes: u64,
+    /// Codes whose histories are kept.
+    pub hot_codes: usize,
+    /// Whether it holds every claim.
+    pub complete: bool,
+}
+
+/// The index was looked after.
+pub fn index_is(gauges: IndexGauges) {
+    gauge!(INDEX_CODES).set(gauges.codes as f64);
+    gauge!(INDEX_PLANNED).set(gauges.planned as f64);
+    gauge!(INDEX_BYTES).set(gauges.filter_bytes as f64);
+    gauge!(INDEX_HOT).set(gauges.hot_codes as f64);
+    gauge!(INDEX_COMPLETE).set(if gauges.complete { 1.0 } else { 0.0 });
 }

@@ -1,6 +1,6 @@
 //! Check, dispense, return, report: documents that are judged and recorded.
 
-use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Knowledge, Reply, request_key};
+use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply, request_key};
 use crate::clock::Stopwatch;
 use crate::domain::claim::EVENTS_PER_INSTITUTION_MAX;
 use crate::domain::document::{Document, Movement, ReturnDocument};
@@ -22,7 +22,7 @@ impl Engine {
         self.authorize(caller, document.institution)?;
         self.limits.check_document(&document)?;
         let body = Recorded::Dispense { document, hold: false };
-        let (answer, ..) = self.judge(&body, "").await?;
+        let (answer, ..) = self.judge(Ask::Index, &body, "").await?;
         Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
     }
 
@@ -96,13 +96,14 @@ impl Engine {
         let key = request_key(institution, request_id)?;
         let _in_flight = self.in_flight.enter(&key);
         let (call, started) = (call_of(&body), Stopwatch::start());
-        for _ in 0..ATTEMPTS_MAX {
+        let asks = std::iter::once(Ask::Index).chain(std::iter::repeat(Ask::Ledger));
+        for ask in asks.take(ATTEMPTS_MAX) {
             let known = self.store.outcome(&key).await?;
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
                 telemetry::repeated(call);
                 return repeat(&key, outcome, &RequestBody::Recorded(body));
             }
-            let (answer, judgement, facts) = self.judge(&body, request_id).await?;
+            let (answer, judgement, facts) = self.judge(ask, &body, request_id).await?;
             let change = if judgement.verdict == Verdict::Pending {
                 undecided(&key, &body, known.as_ref())
             } else {
@@ -123,6 +124,7 @@ impl Engine {
     /// Gathers the facts of a request and judges them.
     async fn judge(
         &self,
+        ask: Ask,
         body: &Recorded,
         request_id: &str,
     ) -> Result<(Answer, Judgement, Facts), EngineError> {
@@ -130,7 +132,7 @@ impl Engine {
         let request = Request::of(body, &knowledge);
         let paper = self.paper(request.document_no, request.visit_no, request_id);
         let facts = self
-            .gather(&knowledge, request.institution, paper, &request.reading, request.catalog_codes)
+            .gather(ask, &knowledge, request.institution, paper, &request.reading, request.catalog_codes)
             .await?;
         let judgement = judge_body(body, &request.reading, &facts);
         let institution = request.institution;

@@ -6,6 +6,7 @@
 
 mod dispense;
 mod error;
+mod keeper;
 mod knowledge;
 mod limits;
 mod outcome;
@@ -14,6 +15,7 @@ mod registry;
 mod settle;
 
 pub use error::EngineError;
+pub use keeper::{IndexKeeper, IndexState, Keeping};
 pub use knowledge::Knowledge;
 pub use limits::Limits;
 pub use outcome::OutcomeReply;
@@ -28,7 +30,9 @@ use crate::domain::outcome::{Answer, Correction, Outcome, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode, Pool};
 use crate::domain::policy::Policy;
 use crate::domain::purchase::Position;
+use crate::index::{Index, IndexOptions, Seen, Sighting};
 use crate::store::Store;
+use crate::telemetry;
 use jiff::Timestamp;
 use knowledge::KnowledgeCell;
 use outcome::InFlight;
@@ -44,7 +48,17 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     knowledge: KnowledgeCell,
     limits: Limits,
+    index: Arc<Index>,
     in_flight: InFlight,
+}
+
+/// Whom a judgement asks about codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// The index, and the ledger where the index cannot tell.
+    Index,
+    /// The ledger alone: what the index said was overtaken.
+    Ledger,
 }
 
 impl std::fmt::Debug for Engine {
@@ -70,6 +84,8 @@ struct Facts {
     now: Timestamp,
     paper: Paper,
     histories: HashMap<CodeKey, History>,
+    /// Every claim that was acknowledged before this moment is part of the histories.
+    ledger_as_of: Timestamp,
     positions: HashMap<String, Position>,
 }
 
@@ -93,10 +109,13 @@ impl Engine {
         clock: Arc<dyn Clock>,
         policy: Policy,
         limits: Limits,
+        index: IndexOptions,
     ) -> Result<Self, EngineError> {
+        let seed = blake3::derive_key("tracegate 2026 index of codes", store.identity().as_bytes());
+        let index = Arc::new(Index::new(index, seed));
         let registry = store.load_registry().await?;
         let knowledge = KnowledgeCell::new(Knowledge::new(Arc::new(registry), Arc::new(policy))?);
-        Ok(Self { store, clock, knowledge, limits, in_flight: InFlight::default() })
+        Ok(Self { store, clock, knowledge, limits, index, in_flight: InFlight::default() })
     }
 
     /// Registry and policy as they are now.
@@ -117,21 +136,51 @@ impl Engine {
     /// Fetches what a judgement of these scans needs.
     async fn gather(
         &self,
+        ask: Ask,
         knowledge: &Arc<Knowledge>,
         institution: InstitutionCode,
         paper: Paper,
         reading: &Reading,
         catalog_codes: BTreeSet<String>,
     ) -> Result<Facts, EngineError> {
-        let keys: Vec<CodeKey> = reading.keys().into_iter().collect();
-        let found = self.store.histories(&keys).await?;
-        let histories =
-            keys.into_iter().zip(found).filter_map(|(key, history)| Some((key, history?))).collect();
+        let (histories, ledger_as_of) = self.histories(ask, reading.keys()).await?;
         let pool = knowledge.pool_of(institution);
         let asked: Vec<(Pool, String)> = catalog_codes.into_iter().map(|code| (pool.clone(), code)).collect();
         let found = self.store.positions(&asked).await?;
         let positions = asked.into_iter().map(|(_, code)| code).zip(found).collect();
-        Ok(Facts { knowledge: Arc::clone(knowledge), now: self.clock.now(), paper, histories, positions })
+        let (knowledge, now) = (Arc::clone(knowledge), self.clock.now());
+        Ok(Facts { knowledge, now, paper, histories, ledger_as_of: ledger_as_of.min(now), positions })
+    }
+
+    /// What is recorded of codes: from the index where it can tell, else from the ledger. Whatever the index says,
+    /// a claim rests on the ledger's own comparison of versions.
+    async fn histories(
+        &self,
+        ask: Ask,
+        keys: BTreeSet<CodeKey>,
+    ) -> Result<(HashMap<CodeKey, History>, Timestamp), EngineError> {
+        let mut as_of = self.clock.now();
+        let mut known = HashMap::with_capacity(keys.len());
+        let mut asked = Vec::new();
+        let all = keys.len();
+        for key in keys {
+            let sighting = match ask {
+                Ask::Index => self.index.look_up(&key, as_of),
+                Ask::Ledger => Sighting { seen: Seen::AskLedger, as_of },
+            };
+            as_of = as_of.min(sighting.as_of);
+            match sighting.seen {
+                Seen::Never => {}
+                Seen::Recently(history) => drop(known.insert(key, history)),
+                Seen::AskLedger => asked.push(key),
+            }
+        }
+        telemetry::looked_up(all - known.len() - asked.len(), known.len(), asked.len());
+        if !asked.is_empty() {
+            let found = self.store.histories(&asked).await?;
+            known.extend(asked.into_iter().zip(found).filter_map(|(key, history)| Some((key, history?))));
+        }
+        Ok((known, as_of))
     }
 
     /// Hashes document and visit. A request that has neither stands for itself.
@@ -155,7 +204,7 @@ impl Engine {
             findings: judgement.findings.clone(),
             policy_version: facts.knowledge.policy.version().to_string(),
             decided_at: facts.now,
-            ledger_as_of: facts.now,
+            ledger_as_of: facts.ledger_as_of,
             purchases_as_of: looked_up.then(|| feed.unwrap_or(facts.now)),
             recorded: judgement.recorded,
             after_the_fact: judgement.after_the_fact,

@@ -2,7 +2,7 @@
 
 use super::dispense::{repeat, sold_by};
 use super::limits::check_money;
-use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, Reply, request_key};
+use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Reply, request_key};
 use crate::domain::document::Document;
 use crate::domain::judge::{Judgement, Reading, judge_confirm, judge_void};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, RequestBody, RequestKey};
@@ -98,7 +98,8 @@ impl Engine {
         let reading = Reading::of(&document.lines, &knowledge.scan_rules);
         let paper =
             self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &hold_key.request_id);
-        let facts = self.gather(&knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
+        let facts =
+            self.gather(Ask::Ledger, &knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
         let judgement = judge_confirm(facts.grounds(), document, &reading, settlement.occurred_at);
         let answer = self.answer(&judgement, &facts, key.institution);
         let sold = if hold.awaits_confirmation() {
@@ -209,7 +210,9 @@ impl Engine {
             let reading = Reading::of(&document.lines, &knowledge.scan_rules);
             let paper =
                 self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &key.request_id);
-            let facts = self.gather(&knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
+            let facts = self
+                .gather(Ask::Ledger, &knowledge, key.institution, paper, &reading, BTreeSet::new())
+                .await?;
             let fresh: BTreeMap<_, _> = facts
                 .histories
                 .iter()
@@ -230,9 +233,11 @@ impl Engine {
 
     /// The grounds of an answer that rests on no codes.
     fn no_facts(&self) -> Facts {
+        let now = self.clock.now();
         Facts {
             knowledge: self.knowledge.get(),
-            now: self.clock.now(),
+            now,
+            ledger_as_of: now,
             paper: crate::domain::judge::Paper::default(),
             histories: std::collections::HashMap::new(),
             positions: std::collections::HashMap::new(),

@@ -1,5 +1,6 @@
 //! Door 2: HTTP for those who watch the gateway: `/live`, `/ready` with named parts, `/metrics`.
 
+use crate::engine::IndexState;
 use crate::store::StoreState;
 use axum::Router;
 use axum::extract::State;
@@ -19,6 +20,8 @@ pub struct Watched {
     pub metrics: PrometheusHandle,
     /// Whether the store takes changes.
     pub store: watch::Receiver<StoreState>,
+    /// How far the index is.
+    pub index: watch::Receiver<IndexState>,
     /// Set once the gateway stops.
     pub stop: CancellationToken,
 }
@@ -57,9 +60,16 @@ async fn ready(State(watched): State<Watched>) -> Response {
     };
     let listener =
         if watched.stop.is_cancelled() { Err("stopping".to_owned()) } else { Ok("ready".to_owned()) };
-    let is_ready = store.is_ok() && listener.is_ok();
+    // Answers are right without the index, but slower: whoever balances load waits for it.
+    let index = match *watched.index.borrow() {
+        IndexState::Complete => Ok("ready".to_owned()),
+        IndexState::Warming { codes, of } => Err(format!("warming: {codes} of about {of} codes")),
+    };
+    let is_ready = store.is_ok() && index.is_ok() && listener.is_ok();
     let text = |part: Result<String, String>| part.unwrap_or_else(|why| why);
-    let parts = serde_json::json!({ "ready": is_ready, "store": text(store), "listener": text(listener) });
+    let parts = serde_json::json!({
+        "ready": is_ready, "store": text(store), "index": text(index), "listener": text(listener)
+    });
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{parts}\n")).into_response()
 }

@@ -148,6 +148,34 @@ pub trait ClaimLedger: Send + Sync {
     fn paper_key(&self, number: &str) -> PaperKey;
 }
 
+/// Told of claims by the ledger: in its order, and before anybody can learn that they stand. Must not block for long.
+pub trait ClaimFollower: Send + Sync {
+    /// Claims with their histories as they are from now on; `up_to` = the ledger's position after them.
+    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a History)>);
+}
+
+/// Batches of codes, in no order, some of them more than once.
+pub type Codes = tokio::sync::mpsc::Receiver<Result<Vec<CodeKey>, StoreError>>;
+
+/// The ledger's claims for those who keep a copy of what it knows.
+pub trait ClaimFeed: Send + Sync {
+    /// Names this ledger for its life, and no other.
+    fn identity(&self) -> &str;
+
+    /// From now on tells `follower`, and nobody else, of every claim. Gives the position up to which claims were
+    /// made before that: they can be read.
+    fn follow(&self, follower: std::sync::Arc<dyn ClaimFollower>) -> Answering<'_, Result<u64, StoreError>>;
+
+    /// The codes that were claimed between two positions.
+    fn codes_between(&self, from: u64, to: u64) -> Codes;
+
+    /// Every code that was ever claimed.
+    fn all_codes(&self) -> Codes;
+
+    /// About how many codes were claimed.
+    fn codes_about(&self) -> u64;
+}
+
 /// Purchases, balances, and questions that wait for purchase data.
 pub trait PurchaseBook: Send + Sync {
     /// Positions, in the order asked.
@@ -184,7 +212,7 @@ pub trait RegistryStore: Send + Sync {
 }
 
 /// A whole store.
-pub trait Store: ClaimLedger + PurchaseBook + RegistryStore {
+pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
     /// Whether it takes changes; a receiver that is told of every change of state.
     fn state(&self) -> tokio::sync::watch::Receiver<StoreState>;
 

@@ -18,6 +18,7 @@ pub mod samples;
 mod claims;
 mod contention;
 mod durability;
+mod feed;
 pub mod model;
 mod purchases;
 pub mod random;
@@ -139,6 +140,9 @@ macro_rules! run_on {
                     contention::no_update_is_lost_under_contention,
                     contention::one_request_is_answered_once,
                     scan::codes_come_in_order_and_page_by_page,
+                    feed::claims_are_told_before_they_can_be_read,
+                    feed::claims_are_told_once_and_in_order,
+                    feed::a_later_follower_takes_the_place_of_an_earlier_one,
                     purchases::sold_units_add_up_in_any_order,
                     purchases::a_record_is_counted_once,
                     purchases::a_record_sent_by_many_is_counted_once,
@@ -155,6 +159,7 @@ macro_rules! run_on {
                     durability::everything_is_there_after_opening_again,
                     durability::paper_keys_stay_the_same,
                     durability::a_closed_store_takes_nothing,
+                    feed::codes_are_read_back_from_any_position,
                     random::random_operations_agree_with_the_model;
             }
         }

@@ -15,5 +15,6 @@ mod days;
 mod doors;
 mod edge_cases;
 mod faults;
+mod index;
 mod operations;
 mod support;

@@ -26,6 +26,8 @@ struct Head {
 #[derive(Debug)]
 pub(super) struct Directory {
     pub path: PathBuf,
+    /// Names the directory for its life.
+    pub id: String,
     secret: [u8; 16],
     /// Released when the directory is dropped, or by the system.
     _lock: File,
@@ -64,7 +66,7 @@ impl Directory {
         let secret = secret_of(&head).ok_or_else(|| {
             damaged(path, format!("{HEAD_FILE}: paper_secret is not 32 hexadecimal digits"))
         })?;
-        Ok(Self { path: path.to_owned(), secret, _lock: lock })
+        Ok(Self { path: path.to_owned(), id: head.directory_id, secret, _lock: lock })
     }
 
     /// Hashes document and visit numbers.

@@ -13,6 +13,7 @@
 
 mod apply;
 mod directory;
+mod feed;
 mod fit;
 mod read;
 mod resolve;
@@ -110,6 +111,8 @@ pub enum OpenError {
 
 /// An open embedded store.
 pub struct EmbeddedStore {
+    dir: PathBuf,
+    id: String,
     tables: Tables,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -138,7 +141,7 @@ impl EmbeddedStore {
         let directory = Directory::open(dir)?;
         let tables = Tables::open(&dir.join("tables"), options.cache_bytes)?;
         let log = recover(dir, options, &tables, files)?;
-        let hasher = directory.hasher();
+        let (hasher, id) = (directory.hasher(), directory.id.clone());
         let (jobs, waiting) = mpsc::channel(options.queue_changes_max);
         let (state_sender, state) = watch::channel(StoreState::Ready);
         let writer = Writer::new(directory, tables.clone(), log, options.clone(), state_sender);
@@ -146,8 +149,13 @@ impl EmbeddedStore {
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))
             .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
-        Ok(Self { tables, jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(thread)), state, hasher })
+        let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
+        Ok(Self { dir: dir.to_owned(), id, tables, jobs, writer, state, hasher })
     }
+}
+
+fn log_dir(dir: &Path) -> PathBuf {
+    dir.join("log")
 }
 
 /// Opens the log behind the tables' watermark and applies what they have not seen.
@@ -160,7 +168,7 @@ fn recover(
     let damaged = |what: String| OpenError::Damaged { dir: dir.to_owned(), what };
     let from = tables.watermark().map_err(|e| damaged(e.to_string()))?;
     let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
-    let (log, replay) = EventLog::open_with(&dir.join("log"), log_options, from, files)?;
+    let (log, replay) = EventLog::open_with(&log_dir(dir), log_options, from, files)?;
     let mut groups = 0_u64;
     for group in replay {
         let group = group?;

@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 
 impl EmbeddedStore {
     /// Hands a job to the writer and waits for its answer.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Job + Send,
     ) -> Result<T, CommitError> {

@@ -9,10 +9,11 @@ use crate::clock::Stopwatch;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
-use crate::store::{Change, CommitError, LoadStatus, LogEvent, StoreError, StoreState};
+use crate::store::{Change, ClaimFollower, CommitError, LoadStatus, LogEvent, StoreError, StoreState};
 use crate::telemetry;
 use fjall::PersistMode;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +28,7 @@ pub(super) enum Job {
     Commit(Change, oneshot::Sender<Result<(), CommitError>>),
     Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
     Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
+    Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, CommitError>>),
 }
 
 /// An answer that is sent once its group is durable and applied, or has failed.
@@ -38,6 +40,7 @@ pub(super) struct Writer {
     log: EventLog,
     options: EmbeddedOptions,
     state: watch::Sender<StoreState>,
+    follower: Option<Arc<dyn ClaimFollower>>,
 }
 
 /// What was collected for one sync.
@@ -71,7 +74,7 @@ impl Writer {
         options: EmbeddedOptions,
         state: watch::Sender<StoreState>,
     ) -> Self {
-        Self { directory, tables, log, options, state }
+        Self { directory, tables, log, options, state, follower: None }
     }
 
     /// Works until every sender is gone, then closes the tables.
@@ -79,6 +82,7 @@ impl Writer {
         telemetry::store_is(name_of(&StoreState::Ready));
         let mut held_over = None;
         while let Some(first) = held_over.take().or_else(|| self.next(&mut waiting)) {
+            let Some(first) = self.followed(first) else { continue };
             if let Some(refusal) = self.refusal() {
                 answer_of(first)(Err(refusal.into()));
                 continue;
@@ -90,6 +94,20 @@ impl Writer {
         if let Err(error) = self.tables.db.persist(PersistMode::SyncAll) {
             tracing::warn!(%error, "the tables were not synced at close; they catch up from the log at start");
         }
+    }
+
+    /// Takes on a follower, between two groups: all claims before are in the tables. Gives back any other job.
+    fn followed(&mut self, job: Job) -> Option<Job> {
+        let Job::Follow(follower, reply) = job else { return Some(job) };
+        let stopped = match &*self.state.borrow() {
+            StoreState::Stopped(why) => Some(StoreError::Stopped(why.clone())),
+            StoreState::Ready | StoreState::Full(_) => None,
+        };
+        if stopped.is_none() {
+            self.follower = Some(follower);
+        }
+        send(reply, stopped.map_or(Ok(self.log.durable_end()), |error| Err(error.into())));
+        None
     }
 
     /// Waits for the next job. A full disk is looked at meanwhile: a gateway that says "not ready" gets no
@@ -118,7 +136,7 @@ impl Writer {
         self.take(&mut group, first);
         while !alone && group.has_room(&self.options) {
             match waiting.try_recv() {
-                Ok(rows @ Job::Rows(..)) => return (group, Some(rows)),
+                Ok(next @ (Job::Rows(..) | Job::Follow(..))) => return (group, Some(next)),
                 Ok(job) => self.take(&mut group, job),
                 Err(_) => break,
             }
@@ -186,6 +204,8 @@ impl Writer {
                 }
                 Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0))))),
             },
+            // Never part of a group; see `followed`.
+            Job::Follow(..) => {}
         }
     }
 
@@ -203,6 +223,11 @@ impl Writer {
     fn write(&mut self, events: Vec<LogEvent>, payloads: &[Vec<u8>]) -> Result<(), CommitError> {
         let started = Stopwatch::start();
         let receipt = self.log.append_group(payloads).map_err(|error| self.refused_by_log(&error))?;
+        if let Some(follower) = &self.follower {
+            // Before the tables: nobody can have read what the follower does not know yet.
+            let mut claims = events.iter().flat_map(|e| e.claims.iter().map(|(key, history)| (key, history)));
+            follower.claimed(receipt.end, &mut claims);
+        }
         let events: Vec<_> = receipt.positions.iter().copied().zip(events).collect();
         self.tables.apply(&events, receipt.end).map_err(|error| {
             // It is durable, but cannot be seen: whatever is decided from here on could be wrong.
@@ -273,5 +298,6 @@ fn answer_of(job: Job) -> Answer {
         Job::Commit(_, reply) => Box::new(|result| send(reply, result)),
         Job::Purchases(_, reply) => Box::new(|result| send(reply, result.map(|()| Vec::new()))),
         Job::Rows(_, _, reply) => Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0)))),
+        Job::Follow(_, reply) => Box::new(|result| send(reply, result.map(|()| 0))),
     }
 }

@@ -19,6 +19,7 @@ use tracegate::domain::purchase::{FeedScope, PurchaseFeed, PurchaseRecord, Purch
 use tracegate::domain::registry::RegistryRow;
 use tracegate::domain::time::moment_of;
 use tracegate::engine::{Engine, EngineError, Limits, OutcomeReply, Reply, Settlement, VoidTarget};
+use tracegate::index::IndexOptions;
 use tracegate::policy_files;
 use tracegate::store::Store;
 use tracegate::store::embedded::{EmbeddedOptions, EmbeddedStore};
@@ -203,7 +204,8 @@ impl Gateway {
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::at(moment("2026-03-10 09:00")));
         let policy = policy_files::built_in();
-        let engine = Engine::start(store, clock.clone(), policy, limits).await.unwrap();
+        let engine =
+            Engine::start(store, clock.clone(), policy, limits, IndexOptions::default()).await.unwrap();
         Self { engine, clock, disk, dir }
     }
 

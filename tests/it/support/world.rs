@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 use tracegate::app::Gateway;
 use tracegate::clock::ManualClock;
 use tracegate::config::Config;
+use tracegate::engine::IndexState;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
 use tracegate::grpc::pb::purchase_service_client::PurchaseServiceClient;
@@ -155,6 +156,14 @@ impl World {
             gateway,
             dir,
         }
+    }
+
+    /// Returns once the index is complete.
+    pub async fn index_complete(&self) {
+        let mut state = self.gateway.index_state();
+        let complete = state.wait_for(|state| *state == IndexState::Complete);
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), complete).await;
+        assert!(matches!(waited, Ok(Ok(_))), "the index is not complete within ten seconds");
     }
 
     /// Dispenses and gives the decision.

@@ -1,0 +1,116 @@
+//! The embedded store's claims for those who keep a copy of what it knows: told as they are made, and read back
+//! from log and tables in threads of their own.
+
+use super::tables::{Tables, unreadable};
+use super::writer::Job;
+use super::{EmbeddedStore, log_dir};
+use crate::domain::code::CodeKey;
+use crate::store::log::{self, OpenError};
+use crate::store::{Answering, ClaimFeed, ClaimFollower, Codes, CommitError, LogEvent, StoreError};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, Sender};
+
+/// Codes handed over at once.
+const BATCH_CODES: usize = 4096;
+/// Batches that wait for the reader.
+const BATCHES_WAITING_MAX: usize = 16;
+
+impl ClaimFeed for EmbeddedStore {
+    fn identity(&self) -> &str {
+        &self.id
+    }
+
+    fn follow(&self, follower: Arc<dyn ClaimFollower>) -> Answering<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            self.ask(|reply| Job::Follow(follower, reply)).await.map_err(|error| match error {
+                CommitError::Refused(error) => error,
+                CommitError::Conflict | CommitError::Unknown(_) => StoreError::Stopped(error.to_string()),
+            })
+        })
+    }
+
+    fn codes_between(&self, from: u64, to: u64) -> Codes {
+        let dir = log_dir(&self.dir);
+        read_in_thread(move |batches| read_log(&dir, from, to, batches))
+    }
+
+    fn all_codes(&self) -> Codes {
+        let tables = self.tables.clone();
+        read_in_thread(move |batches| read_tables(&tables, batches))
+    }
+
+    fn codes_about(&self) -> u64 {
+        self.tables.claims.approximate_len() as u64
+    }
+}
+
+/// Codes on their way to whoever reads them; they stop where nobody reads any more.
+struct Batches {
+    sender: Sender<Result<Vec<CodeKey>, StoreError>>,
+    batch: Vec<CodeKey>,
+}
+
+/// Nobody reads any more.
+struct Unread;
+
+impl Batches {
+    fn push(&mut self, key: CodeKey) -> Result<(), Unread> {
+        self.batch.push(key);
+        if self.batch.len() >= BATCH_CODES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Unread> {
+        let batch = std::mem::take(&mut self.batch);
+        self.sender.blocking_send(Ok(batch)).map_err(|_| Unread)
+    }
+}
+
+fn read_in_thread(
+    read: impl FnOnce(&mut Batches) -> Result<Result<(), Unread>, StoreError> + Send + 'static,
+) -> Codes {
+    let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
+    tokio::task::spawn_blocking(move || {
+        let mut batches = Batches { sender, batch: Vec::with_capacity(BATCH_CODES) };
+        let told = match read(&mut batches) {
+            Ok(Ok(())) => batches.flush(),
+            Ok(Err(Unread)) => Err(Unread),
+            Err(error) => batches.sender.blocking_send(Err(error)).map_err(|_| Unread),
+        };
+        if let Err(Unread) = told {
+            tracing::debug!("the rest of the codes was not read");
+        }
+    });
+    receiver
+}
+
+fn read_tables(tables: &Tables, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {
+    for guard in tables.claims.iter() {
+        let bytes = guard.key().map_err(unreadable)?;
+        let key = CodeKey::from_bytes(&bytes)
+            .ok_or_else(|| StoreError::Unreadable("a claim has a key that is no code".to_owned()))?;
+        if let Err(unread) = batches.push(key) {
+            return Ok(Err(unread));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn read_log(dir: &Path, from: u64, to: u64, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {
+    let damaged = |error: OpenError| StoreError::Unreadable(error.to_string());
+    if from >= to {
+        return Ok(Ok(()));
+    }
+    for group in log::read_from(dir, from).map_err(damaged)?.until(to) {
+        let group = group.map_err(damaged)?;
+        for (_, bytes) in group.payloads() {
+            let event = LogEvent::decode(bytes).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            for (key, _) in event.claims {
+                if let Err(unread) = batches.push(key) {
+                    return Ok(Err(unread));
+                }
+            }
+        }
+    }
+    Ok(Ok(()))
+}
