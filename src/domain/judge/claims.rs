@@ -11,7 +11,7 @@ use crate::domain::code::CodeKey;
 use crate::domain::verdict::{Enforcement, Evidence, OtherSale, Reason, Role};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The codes of a request that were claimed already, and whether as whole packs.
 #[derive(Debug, Default)]
@@ -35,15 +35,12 @@ impl Bench<'_> {
     pub fn judge_claims(&mut self, view: &LineView<'_>, mode: Mode, seen: &mut Seen) -> Fresh {
         let mut fresh = Fresh::default();
         let mut left = view.line.quantity;
-        let is_first = |at: usize, c: &Coded<'_>| !view.codes.iter().take(at).any(|b| b.key == c.key);
-        let mut distinct =
-            view.codes.iter().enumerate().filter(|(at, c)| c.key.is_some() && is_first(*at, c));
-        let last = distinct.next_back().map(|(at, _)| at);
+        let drawn = is_drawn(view);
+        let packs = if drawn { first_places(&view.codes) } else { Vec::new() };
         for (at, code) in view.codes.iter().enumerate() {
             let Some(key) = &code.key else { continue };
-            let drawn = is_drawn(view);
             // One pack scanned twice for one draw is one pack.
-            if drawn && view.codes.iter().take(at).any(|c| c.key.as_ref() == Some(key)) {
+            if drawn && packs.binary_search(&at).is_err() {
                 continue;
             }
             if seen.is_repeated(key, !drawn) {
@@ -51,8 +48,8 @@ impl Bench<'_> {
                 continue;
             }
             let lens = self.lens_of(code);
-            let part =
-                if drawn { self.draw(view, key, &lens, &mut left, Some(at) == last) } else { Part::Whole };
+            let is_last = packs.last() == Some(&at);
+            let part = if drawn { self.draw(view, key, &lens, &mut left, is_last) } else { Part::Whole };
             self.judge_claim(view, code, key, part, mode, &mut fresh);
         }
         fresh
@@ -198,6 +195,14 @@ impl Bench<'_> {
             Note::new(evidence).code(code.text.clone()).at_most(at_most),
         );
     }
+}
+
+/// Where each code of a line stands first.
+fn first_places(codes: &[Coded<'_>]) -> Vec<usize> {
+    let mut known = HashSet::new();
+    let places =
+        codes.iter().enumerate().filter(|(_, code)| code.key.as_ref().is_some_and(|k| known.insert(k)));
+    places.map(|(at, _)| at).collect()
 }
 
 impl Seen {
