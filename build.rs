@@ -13,8 +13,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?).join("tracegate_descriptor.bin");
     tonic_prost_build::configure()
         .file_descriptor_set_path(&out)
-        .build_client(true)
+        .build_server(false)
         .compile_fds(descriptors.clone())?;
+    compile_servers(descriptors.clone())?;
     std::fs::write(out, prost::Message::encode_to_vec(&descriptors))?;
+    Ok(())
+}
+
+/// The servers, over the messages that stand already. They read through a codec of our own, because a message of a
+/// `Scan` stream may be damaged and the stream goes on: it arrives as a type that says so.
+fn compile_servers(descriptors: prost_types::FileDescriptorSet) -> Result<(), Box<dyn std::error::Error>> {
+    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("servers");
+    std::fs::create_dir_all(&out)?;
+    tonic_prost_build::configure()
+        .out_dir(out)
+        .build_client(false)
+        .extern_path(".tracegate.v1", "crate::grpc::pb")
+        .extern_path(".tracegate.v1.ScanRequest", "crate::grpc::scan::Incoming")
+        .codec_path("crate::grpc::codec::WireCodec")
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError, IndexKeeper, IndexState, Keeping};
 use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
-use crate::grpc::{Dispensing, Door, Purchases, Registries, pb};
+use crate::grpc::{Dispensing, Door, Purchases, Registries, ScanLimits, pb};
 use crate::http::Watched;
 use crate::policy_files::{self, LoadError};
 use crate::store::embedded::{EmbeddedStore, OpenError};
@@ -109,7 +109,7 @@ impl Gateway {
             let (keeper, stop) = (Arc::clone(&keeper), stop.clone());
             async move { keeper.run(stop).await }
         });
-        let door = Door { engine: Arc::clone(&engine), work: work.clone() };
+        let door = Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() };
         let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = http {
@@ -225,7 +225,7 @@ async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let bytes = grpc.message_bytes_max;
-    let dispensing = DispensingServiceServer::new(Dispensing(door.clone()));
+    let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
     let purchases = PurchaseServiceServer::new(Purchases(door.clone()));
     let registries = RegistryServiceServer::new(Registries(door));
     let router = Server::builder()
@@ -243,6 +243,14 @@ async fn serve(
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await })))
+}
+
+fn scan_limits(grpc: &Grpc) -> ScanLimits {
+    ScanLimits {
+        in_flight_max: grpc.scans_in_flight_max,
+        in_flight_bytes_max: grpc.message_bytes_max,
+        age_max: grpc.connection_age_max,
+    }
 }
 
 /// Says "not serving" for the gateway and each of its services while the store takes no changes, and at shutdown.

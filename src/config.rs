@@ -51,6 +51,8 @@ pub struct Grpc {
     pub connection_age_max: Duration,
     /// Longest request.
     pub request_max: Duration,
+    /// Messages in flight on one `Scan` stream.
+    pub scans_in_flight_max: usize,
     /// HTTP/2 window of a stream.
     pub stream_window_bytes: u32,
     /// HTTP/2 window of a connection.
@@ -93,6 +95,7 @@ struct RawGrpc {
     requests_per_connection_max: u32,
     connection_age_seconds_max: u32,
     request_seconds_max: u32,
+    scans_in_flight_max: u32,
     stream_window_bytes: u32,
     connection_window_bytes: u32,
     reflection: bool,
@@ -205,7 +208,7 @@ impl Config {
 
 impl Raw {
     /// Numbers with what makes sense of them.
-    fn numbers(&self) -> [(&'static str, u64, u64, u64); 22] {
+    fn numbers(&self) -> [(&'static str, u64, u64, u64); 23] {
         let wide = |n: usize| n as u64;
         let (grpc, store, index, limits) = (&self.grpc, &self.store, &self.index, &self.limits);
         let day = 86_400;
@@ -214,6 +217,7 @@ impl Raw {
             ("grpc.requests_per_connection_max", grpc.requests_per_connection_max.into(), 1, 1 << 20),
             ("grpc.connection_age_seconds_max", grpc.connection_age_seconds_max.into(), 1, 365 * day),
             ("grpc.request_seconds_max", grpc.request_seconds_max.into(), 1, day),
+            ("grpc.scans_in_flight_max", grpc.scans_in_flight_max.into(), 1, 1 << 16),
             ("grpc.stream_window_bytes", grpc.stream_window_bytes.into(), 1 << 10, (1 << 31) - 1),
             ("grpc.connection_window_bytes", grpc.connection_window_bytes.into(), 1 << 16, (1 << 31) - 1),
             ("store.cache_bytes", store.cache_bytes, 1 << 20, 1 << 50),
@@ -246,6 +250,7 @@ impl Raw {
                     .unwrap_or(usize::MAX),
                 connection_age_max: seconds(grpc.connection_age_seconds_max),
                 request_max: seconds(grpc.request_seconds_max),
+                scans_in_flight_max: usize::try_from(grpc.scans_in_flight_max).unwrap_or(usize::MAX),
                 stream_window_bytes: grpc.stream_window_bytes,
                 connection_window_bytes: grpc.connection_window_bytes,
                 reflection: grpc.reflection,

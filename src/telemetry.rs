@@ -1,7 +1,7 @@
 //! Logging and metrics for the whole process; the only global state. Every metric's name stands here, and every
 //! label has a handful of values: never an institution, a code or a request id.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -22,6 +22,8 @@ const INDEX_PLANNED: &str = "tracegate_index_codes_planned";
 const INDEX_BYTES: &str = "tracegate_index_filter_bytes";
 const INDEX_HOT: &str = "tracegate_index_hot_codes";
 const INDEX_COMPLETE: &str = "tracegate_index_complete";
+const SCAN_STREAMS: &str = "tracegate_scan_streams";
+const SCANS_IN_FLIGHT: &str = "tracegate_scans_in_flight";
 
 /// Upper edges of the buckets of durations, in seconds.
 const SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0];
@@ -77,6 +79,11 @@ fn describe() {
     describe_gauge!(INDEX_BYTES, Unit::Bytes, "Memory of its filters");
     describe_gauge!(INDEX_HOT, "Codes whose histories are kept in memory");
     describe_gauge!(INDEX_COMPLETE, "1 once the index holds every claim");
+    describe_gauge!(SCAN_STREAMS, "Open Scan streams");
+    describe_gauge!(
+        SCANS_IN_FLIGHT,
+        "Messages of Scan streams that are being decided or wait for their reader"
+    );
 }
 
 /// An answer was given for the first time.
@@ -144,4 +151,45 @@ pub fn index_is(gauges: IndexGauges) {
     gauge!(INDEX_BYTES).set(gauges.filter_bytes as f64);
     gauge!(INDEX_HOT).set(gauges.hot_codes as f64);
     gauge!(INDEX_COMPLETE).set(if gauges.complete { 1.0 } else { 0.0 });
+}
+
+/// A `Scan` stream, counted as open until it is dropped.
+#[derive(Debug)]
+pub struct ScanStream {
+    streams: Gauge,
+    in_flight: Gauge,
+    held: u32,
+}
+
+impl ScanStream {
+    /// A stream was opened.
+    pub fn open() -> Self {
+        let (streams, in_flight) = (gauge!(SCAN_STREAMS), gauge!(SCANS_IN_FLIGHT));
+        streams.increment(1.0);
+        Self { streams, in_flight, held: 0 }
+    }
+
+    /// A message was read.
+    pub fn read(&mut self) {
+        self.held += 1;
+        self.in_flight.increment(1.0);
+    }
+
+    /// A message has left: its answer is under way, or nobody is there to take it.
+    pub fn left(&mut self) {
+        self.held -= 1;
+        self.in_flight.decrement(1.0);
+    }
+
+    /// Messages that were read and have not left.
+    pub const fn held(&self) -> u32 {
+        self.held
+    }
+}
+
+impl Drop for ScanStream {
+    fn drop(&mut self) {
+        self.in_flight.decrement(self.held);
+        self.streams.decrement(1.0);
+    }
 }

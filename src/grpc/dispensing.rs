@@ -2,15 +2,37 @@
 
 use super::convert::{decision, document, institution_code, movement, return_document, settlement};
 use super::pb::dispensing_service_server::DispensingService;
+use super::scan::{self, Incoming, ScanLimits};
 use super::{Door, caller, pb, status};
 use crate::domain::party::Caller;
 use crate::engine::{Engine, EngineError, OutcomeReply, Reply, VoidTarget};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The service.
+/// The service, with what a `Scan` stream may hold.
 #[derive(Debug, Clone)]
-pub struct Dispensing(pub Door);
+pub struct Dispensing(pub Door, pub ScanLimits);
+
+/// Checks a document: a call of its own, or one on a stream.
+pub(super) async fn check(
+    engine: &Engine,
+    caller: &Caller,
+    request: pb::CheckRequest,
+) -> Result<pb::CheckResponse, EngineError> {
+    let reply = engine.check(caller, document(request.document)?).await?;
+    Ok(pb::CheckResponse { decision: Some(decision(&reply, caller, &engine.knowledge())) })
+}
+
+/// Dispenses a document: a call of its own, or one on a stream.
+pub(super) async fn dispense(
+    engine: &Engine,
+    caller: &Caller,
+    request: pb::DispenseRequest,
+) -> Result<pb::DispenseResponse, EngineError> {
+    let pb::DispenseRequest { request_id, document: wire, hold } = request;
+    let reply = engine.dispense(caller, &request_id, document(wire)?, hold).await?;
+    Ok(pb::DispenseResponse { decision: Some(decision(&reply, caller, &engine.knowledge())) })
+}
 
 impl Dispensing {
     fn shown(&self, reply: &Reply, caller: &Caller) -> Option<pb::Decision> {
@@ -22,10 +44,9 @@ impl Dispensing {
 impl DispensingService for Dispensing {
     async fn check(&self, request: Request<pb::CheckRequest>) -> Result<Response<pb::CheckResponse>, Status> {
         let caller = caller::of(&request)?;
-        let document = document(request.into_inner().document).map_err(|e| status::of(&e))?;
-        let asking = caller.clone();
-        let reply = self.0.run(|engine| async move { engine.check(&asking, document).await }).await?;
-        Ok(Response::new(pb::CheckResponse { decision: self.shown(&reply, &caller) }))
+        let wire = request.into_inner();
+        let work = |engine: Arc<Engine>| async move { check(&engine, &caller, wire).await };
+        Ok(Response::new(self.0.run(work).await?))
     }
 
     async fn dispense(
@@ -33,13 +54,9 @@ impl DispensingService for Dispensing {
         request: Request<pb::DispenseRequest>,
     ) -> Result<Response<pb::DispenseResponse>, Status> {
         let caller = caller::of(&request)?;
-        let pb::DispenseRequest { request_id, document: wire, hold } = request.into_inner();
-        let document = document(wire).map_err(|e| status::of(&e))?;
-        let asking = caller.clone();
-        let work =
-            |engine: Arc<Engine>| async move { engine.dispense(&asking, &request_id, document, hold).await };
-        let reply = self.0.run(work).await?;
-        Ok(Response::new(pb::DispenseResponse { decision: self.shown(&reply, &caller) }))
+        let wire = request.into_inner();
+        let work = |engine: Arc<Engine>| async move { dispense(&engine, &caller, wire).await };
+        Ok(Response::new(self.0.run(work).await?))
     }
 
     async fn confirm(
@@ -133,6 +150,16 @@ impl DispensingService for Dispensing {
             results.push(self.report_one(&caller, event).await);
         }
         Ok(Response::new(pb::ReportResponse { results }))
+    }
+
+    type ScanStream = scan::Answers;
+
+    async fn scan(
+        &self,
+        request: Request<Streaming<Incoming>>,
+    ) -> Result<Response<Self::ScanStream>, Status> {
+        let caller = caller::of(&request)?;
+        Ok(Response::new(scan::open(&self.0, self.1, caller, request.into_inner())))
     }
 }
 

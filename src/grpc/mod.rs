@@ -4,18 +4,22 @@
 //! away does not stop a claim half way.
 
 mod caller;
+mod codec;
 mod convert;
 mod dispensing;
 mod purchase;
 mod registry;
+mod scan;
 mod status;
 
 pub use dispensing::Dispensing;
 pub use purchase::Purchases;
 pub use registry::Registries;
+pub use scan::{Incoming, ScanLimits};
 
 use crate::engine::{Engine, EngineError};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
@@ -23,6 +27,7 @@ use tonic::Status;
 #[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, clippy::nursery)]
 pub mod pb {
     tonic::include_proto!("tracegate.v1");
+    include!(concat!(env!("OUT_DIR"), "/servers/tracegate.v1.rs"));
 
     /// The descriptors of all protos, for reflection.
     pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("tracegate_descriptor");
@@ -35,6 +40,8 @@ pub struct Door {
     pub engine: Arc<Engine>,
     /// Work that must be finished before the gateway stops.
     pub work: TaskTracker,
+    /// Set once the gateway stops: a stream without an end of its own ends then.
+    pub stop: CancellationToken,
 }
 
 impl Door {
@@ -50,9 +57,7 @@ impl Door {
             Ok(Err(error)) => Err(status::of(&error)),
             Err(error) => {
                 tracing::error!(%error, "a request ended in a panic");
-                Err(Status::internal(
-                    "the gateway failed on this request; ask GetOutcome with the same request id",
-                ))
+                Err(Status::internal(status::FAILED))
             }
         }
     }
