@@ -9,7 +9,7 @@ use tonic::Request;
 use tonic::metadata::MetadataValue;
 use tracegate::grpc::pb;
 
-fn as_caller<T>(message: T, caller: &str) -> Request<T> {
+pub fn as_caller<T>(message: T, caller: &str) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("tracegate-caller", MetadataValue::try_from(caller).expect("ASCII"));
     request

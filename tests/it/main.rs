@@ -17,4 +17,5 @@ mod edge_cases;
 mod faults;
 mod index;
 mod operations;
+mod scan;
 mod support;

@@ -149,7 +149,7 @@ async fn an_import_keeps_good_rows_and_writes_the_bad_ones_to_a_file() {
 }
 
 /// One page over plain HTTP: its status line and body.
-fn page(address: &str, path: &str) -> (String, String) {
+pub fn page(address: &str, path: &str) -> (String, String) {
     let mut stream = std::net::TcpStream::connect(address).expect("the port answers");
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("the request is sent");

@@ -166,6 +166,11 @@ impl World {
         assert!(matches!(waited, Ok(Ok(_))), "the index is not complete within ten seconds");
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        self.gateway.address().to_string()
+    }
+
     /// Dispenses and gives the decision.
     pub async fn dispense(&mut self, request: pb::DispenseRequest) -> pb::Decision {
         let answer = self.gate.dispense(request).await.expect("an answer");
