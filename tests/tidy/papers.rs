@@ -26,7 +26,8 @@ fn pattern(text: &str) -> Regex {
 
 fn is_document(path: &str) -> bool {
     matches!(path, "README.md" | "ARCHITECTURE.md" | "CONTRIBUTING.md" | "CHANGELOG.md")
-        || (path.ends_with(".md") && (path.starts_with("docs/") || path.starts_with("fuzz/")))
+        || (path.ends_with(".md")
+            && ["docs/", "fuzz/", "load-tests/"].iter().any(|dir| path.starts_with(dir)))
 }
 
 /// Paths that a document names, each with the paths it may stand for.

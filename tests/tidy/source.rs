@@ -75,9 +75,10 @@ pub fn everything() -> Vec<Source> {
     found
 }
 
-/// Every Rust file under src, tests and fuzz.
+/// Every Rust file under src, tests, fuzz and load-tests.
 pub fn rust() -> Vec<Source> {
-    let ours = |s: &Source| ["src/", "tests/", "fuzz/"].iter().any(|dir| s.path.starts_with(dir));
+    let dirs = ["src/", "tests/", "fuzz/", "load-tests/"];
+    let ours = |s: &Source| dirs.iter().any(|dir| s.path.starts_with(dir));
     everything().into_iter().filter(|s| s.path.ends_with(".rs") && ours(s)).collect()
 }
 

@@ -1,0 +1,273 @@
+//! The command line: what can be measured, and with which settings.
+
+use crate::driver::TICK;
+use crate::peer::{self, EmptyHandlers};
+use crate::province::Shape;
+use crate::report::{Report, Tables, default_out};
+use crate::scenarios::engine::{EngineSettings, engine};
+use crate::scenarios::{self, Settings};
+use crate::target::LoopbackAddress;
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use prost::Message;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use tracegate::grpc::pb;
+
+/// Measures a gateway under load, and in the same run an empty server with the same messages.
+///
+/// Everything runs on this machine and goes to loopback addresses only. Build everything in release first:
+/// cargo build --release --workspace
+#[derive(Debug, Parser)]
+#[command(name = "load-tests", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  load-tests dispense                            the gate: three fresh codes a document, durable
+  load-tests check --seconds 20 --rounds 5       longer, for a noisy machine
+  load-tests check --sold                        of codes that were sold before
+  load-tests dispense --rate 2000 --poisson      at a given rate, arrivals as of independent callers
+  load-tests engine                              the engine's own work, no gRPC, no sync
+  load-tests all                                 one after the other";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Dispense documents with fresh codes: throughput against the empty server, then latency at half of it.
+    Dispense(LoadArgs),
+    /// Check documents: as dispense, but nothing is claimed.
+    Check(CheckArgs),
+    /// The engine's own work for one document, in processor time; no gRPC and no sync.
+    Engine(EngineArgs),
+    /// dispense, check and engine with default settings, each with its own result file.
+    All(LoadArgs),
+    /// Run the empty server alone, until standard input ends.
+    Peer(PeerArgs),
+}
+
+/// Settings of every scenario with servers.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The gateway runs over a fresh data directory with a generated province; a wrong answer fails the run.
+Ratios are taken within one round, peer and gateway by turns; read medians with their min and max."
+)]
+struct LoadArgs {
+    /// Length of each measured phase; there are four in each round.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Before each saturation counts.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=60))]
+    warm_up_seconds: u64,
+    /// How often peer and gateway take turns.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
+    rounds: u16,
+    /// TCP connections.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    connections: u16,
+    /// Requests in flight on each connection at saturation.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    in_flight: u16,
+    /// Most requests of one phase, whatever its length.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    requests_max: u64,
+    #[command(flatten)]
+    shape: ShapeArgs,
+    /// Requests per second of the open loop, instead of a share of what the gateway does at saturation.
+    #[arg(long, value_name = "PER_SECOND")]
+    rate: Option<f64>,
+    /// That share.
+    #[arg(long, default_value_t = 0.5)]
+    rate_share: f64,
+    /// Arrivals as of independent callers, instead of even ones.
+    #[arg(long)]
+    poisson: bool,
+    /// Seed of Poisson arrivals.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The gateway's program [default: `tracegate` beside this one].
+    #[arg(long, value_name = "PATH")]
+    gateway: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What a document looks like, and who sends it.
+#[derive(Debug, Clone, Args)]
+struct ShapeArgs {
+    /// Codes of one document.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    codes: u16,
+    /// Lines they are spread over, each another drug; at most one for each code.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    lines: u16,
+    /// Institutions of the province.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    institutions: u32,
+    /// Drugs of the province.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    drugs: u32,
+    /// Where the gateway's data goes for the time of the run; it must lie on a disk to be durable.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct OutputArgs {
+    /// Where the JSON goes [default: results/NAME.json of this crate].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+struct CheckArgs {
+    /// Check codes that were sold before: every answer is a duplicate.
+    #[arg(long)]
+    sold: bool,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  load-tests engine
+  load-tests engine --documents 200000 --rounds 5")]
+struct EngineArgs {
+    /// Documents in one round.
+    #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=2_000_000))]
+    documents: u64,
+    /// Documents that are made before each round, if more; for the difference of two runs.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=2_000_000))]
+    prepared: u64,
+    /// Rounds, each over a new directory.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
+    rounds: u16,
+    /// Documents that are under way together.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    in_flight: u16,
+    #[command(flatten)]
+    shape: ShapeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+struct PeerArgs {
+    /// Where to listen; an address of this machine.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: LoopbackAddress,
+    /// A file with the answer to every Check: a `tracegate.v1.Decision` in protobuf.
+    #[arg(long, value_name = "FILE")]
+    check_answer: Option<PathBuf>,
+    /// The same for every Dispense.
+    #[arg(long, value_name = "FILE")]
+    dispense_answer: Option<PathBuf>,
+}
+
+/// Runs a command line. Ctrl-C gives up the run, so that the servers are stopped and their data is removed.
+pub async fn run(cli: Cli) -> Result<()> {
+    tokio::select! {
+        done = run_command(cli.command) => done,
+        _ = tokio::signal::ctrl_c() => bail!("given up"),
+    }
+}
+
+async fn run_command(command: Command) -> Result<()> {
+    match command {
+        Command::Dispense(args) => finish(scenarios::dispense(args.settings()?).await?, &args.output),
+        Command::Check(args) => {
+            finish(scenarios::check(args.load.settings()?, args.sold).await?, &args.load.output)
+        }
+        Command::Engine(args) => finish(engine(args.settings()?).await?, &args.output),
+        Command::All(args) => all(&args).await,
+        Command::Peer(args) => {
+            let handlers = EmptyHandlers {
+                check: answer(args.check_answer.as_deref())?,
+                dispense: answer(args.dispense_answer.as_deref())?,
+            };
+            peer::run(args.listen, handlers).await
+        }
+    }
+}
+
+/// One after the other; each is written before the next begins.
+async fn all(args: &LoadArgs) -> Result<()> {
+    if args.output.out.is_some() {
+        bail!("`all` writes several files, each to its own place; leave --out away");
+    }
+    let figures = EngineArgs {
+        documents: 60_000,
+        prepared: 0,
+        rounds: args.rounds,
+        in_flight: args.in_flight,
+        shape: ShapeArgs { data_dir: None, ..args.shape.clone() },
+        output: args.output.clone(),
+    };
+    finish(engine(figures.settings()?).await?, &args.output)?;
+    finish(scenarios::check(args.settings()?, false).await?, &args.output)?;
+    finish(scenarios::dispense(args.settings()?).await?, &args.output)
+}
+
+fn finish<S: Serialize, R: Serialize + Tables>(report: Report<S, R>, output: &OutputArgs) -> Result<()> {
+    let out = output.out.clone().unwrap_or_else(|| default_out(report.scenario));
+    report.finish(&out, output.json)
+}
+
+fn answer(file: Option<&Path>) -> Result<pb::Decision> {
+    let Some(path) = file else { return Ok(pb::Decision::default()) };
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    pb::Decision::decode(bytes.as_slice()).with_context(|| format!("{} is no Decision", path.display()))
+}
+
+impl ShapeArgs {
+    fn shape(&self) -> Result<Shape> {
+        if self.lines > self.codes {
+            bail!("{} lines for {} codes: a line needs a code; lower --lines", self.lines, self.codes);
+        }
+        Ok(Shape { codes: self.codes.into(), lines: self.lines.into() })
+    }
+}
+
+impl LoadArgs {
+    fn settings(&self) -> Result<Settings> {
+        if !(self.rate_share > 0.0 && self.rate_share <= 2.0) {
+            bail!("--rate-share {} makes no sense; write a number over 0 and up to 2", self.rate_share);
+        }
+        Ok(Settings {
+            seconds: self.seconds,
+            warm_up_seconds: self.warm_up_seconds,
+            rounds: self.rounds.into(),
+            connections: self.connections.into(),
+            in_flight_per_connection: self.in_flight.into(),
+            requests_max: self.requests_max,
+            shape: self.shape.shape()?,
+            rate: self.rate,
+            rate_share: self.rate_share,
+            poisson_seed: self.poisson.then_some(self.seed),
+            pacer_tick_us: u64::try_from(TICK.as_micros())?,
+            institutions: usize::try_from(self.shape.institutions)?,
+            drugs: usize::try_from(self.shape.drugs)?,
+            gateway: self.gateway.clone(),
+            data_dir: self.shape.data_dir.clone(),
+        })
+    }
+}
+
+impl EngineArgs {
+    fn settings(&self) -> Result<EngineSettings> {
+        Ok(EngineSettings {
+            documents: self.documents,
+            prepared: self.prepared,
+            rounds: self.rounds.into(),
+            in_flight: self.in_flight.into(),
+            shape: self.shape.shape()?,
+            institutions: usize::try_from(self.shape.institutions)?,
+            drugs: usize::try_from(self.shape.drugs)?,
+            data_dir: self.shape.data_dir.clone(),
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! The engine's own work: documents with fresh codes are parsed, judged, claimed and logged in this process, with
+//! everything but gRPC and the sync of the disk. What is measured is processor time of all threads, so that the
+//! writer and the maintenance of the tables count.
+
+mod requests;
+mod unsynced;
+
+use crate::driver::cpu_of;
+use crate::machine::machine;
+use crate::province::{Province, Shape};
+use crate::report::{Goal, Report, Spread, Tables, table};
+use crate::scenarios::progress;
+use anyhow::{Context, Result, bail};
+use requests::{Request, prepare};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracegate::app::load_policy;
+use tracegate::cli::files::{Row, read_rows};
+use tracegate::clock::{Stopwatch, SystemClock};
+use tracegate::config::Config;
+use tracegate::domain::drug::Drug;
+use tracegate::domain::party::{Caller, Institution};
+use tracegate::domain::purchase::PurchaseRecord;
+use tracegate::domain::registry::RegistryRow;
+use tracegate::domain::verdict::Verdict;
+use tracegate::engine::{Engine, IndexState, Keeping};
+use tracegate::store::Store;
+use tracegate::store::embedded::EmbeddedStore;
+use unsynced::Unsynced;
+
+/// Goal: processor time for one document of three codes.
+const CPU_US_MAX: f64 = 40.0;
+/// Purchases that are loaded together.
+const LOAD_ROWS: usize = 2000;
+/// The index is not saved, so this is never reached.
+const INDEX_SAVE_EVERY: Duration = Duration::from_secs(3600);
+/// A file system in memory, where there is one: what is written is not what is measured.
+const MEMORY: &str = "/dev/shm";
+
+/// What the scenario can be told.
+#[derive(Debug, Clone, Serialize)]
+pub struct EngineSettings {
+    /// Documents in one round.
+    pub documents: u64,
+    /// Documents that are made before each round; the same number in two runs makes their difference the work of
+    /// the engine alone.
+    pub prepared: u64,
+    /// Rounds, each with a new engine over a new directory.
+    pub rounds: usize,
+    /// Documents that are under way together.
+    pub in_flight: usize,
+    /// What a document looks like.
+    pub shape: Shape,
+    /// Size of the province.
+    pub institutions: usize,
+    /// Size of the province.
+    pub drugs: usize,
+    /// Where the data goes; `None` = memory, or the temporary directory.
+    #[serde(skip)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// One round.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EngineRound {
+    /// From 1.
+    pub round: usize,
+    /// Documents that were dispensed.
+    pub documents: u64,
+    /// Processor time of all threads for one document.
+    pub cpu_us_per_document: f64,
+    /// Documents per second of wall time.
+    pub documents_per_second: f64,
+}
+
+/// All rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EngineFigures {
+    /// Round by round.
+    pub rounds: Vec<EngineRound>,
+    /// Processor time for one document.
+    pub cpu_us_per_document: Spread,
+}
+
+impl Tables for EngineFigures {
+    fn tables(&self) -> String {
+        let mut rows = table(["round", "documents", "CPU µs / document", "documents/s"]);
+        for EngineRound { round, documents, cpu_us_per_document, documents_per_second } in &self.rounds {
+            rows.add_row([
+                round.to_string(),
+                documents.to_string(),
+                format!("{cpu_us_per_document:.1}"),
+                format!("{documents_per_second:.0}"),
+            ]);
+        }
+        format!("processor time for one document, all threads: {} µs\n{rows}", self.cpu_us_per_document)
+    }
+}
+
+/// Measures it.
+pub async fn engine(settings: EngineSettings) -> Result<Report<EngineSettings, EngineFigures>> {
+    let machine = machine();
+    let province = Province::new(settings.institutions, settings.drugs);
+    let (mut rounds, bar) = (Vec::new(), progress(settings.rounds));
+    for round in 1..=settings.rounds {
+        bar.set_message(format!("round {round}"));
+        rounds.push(measure(round, &province, &settings).await?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let cpu_us_per_document = Spread::of(rounds.iter().map(|r| r.cpu_us_per_document));
+    // The goal speaks of three codes.
+    let goals = if settings.shape.codes == 3 {
+        vec![Goal::at_most("processor time for one document, µs", CPU_US_MAX, cpu_us_per_document.median)]
+    } else {
+        Vec::new()
+    };
+    let figures = EngineFigures { rounds, cpu_us_per_document };
+    Ok(Report { goals, ..Report::new("engine", machine, settings, figures) })
+}
+
+async fn measure(round: usize, province: &Province, settings: &EngineSettings) -> Result<EngineRound> {
+    let folder = folder(settings.data_dir.as_deref())?;
+    let engine = start(&folder.path().join("data")).await?;
+    let _keeping = keep_index(&engine).await?;
+    province.write_to(folder.path())?;
+    load_registry(&engine, folder.path()).await?;
+    load_purchases(&engine, folder.path()).await?;
+    let work = prepare(province, settings)?;
+    let cpu = || cpu_of(std::process::id());
+    let (watch, from) = (Stopwatch::start(), cpu()?);
+    let mut tasks = JoinSet::new();
+    for share in work {
+        tasks.spawn(dispense(Arc::clone(&engine), share));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    let wall = watch.elapsed();
+    // What the tables still have to tidy up after these documents is work for them too.
+    engine.store().close().await;
+    let used = cpu()?.saturating_sub(from);
+    let each = |time: Duration| time.as_secs_f64() / settings.documents as f64;
+    Ok(EngineRound {
+        round,
+        documents: settings.documents,
+        cpu_us_per_document: each(used) * 1e6,
+        documents_per_second: 1.0 / each(wall),
+    })
+}
+
+fn folder(named: Option<&Path>) -> Result<tempfile::TempDir> {
+    let memory = Path::new(MEMORY);
+    let parent = match named {
+        Some(dir) => dir.to_owned(),
+        None if memory.is_dir() => memory.to_owned(),
+        None => std::env::temp_dir(),
+    };
+    tempfile::Builder::new()
+        .prefix("load-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("{} cannot be written; name a folder with --data-dir", parent.display()))
+}
+
+/// An engine with default settings over an embedded store that writes its log and never syncs it.
+async fn start(dir: &Path) -> Result<Arc<Engine>> {
+    let Config { store, limits, index, .. } = Config::built_in()?;
+    let dir = dir.to_owned();
+    let open = move || EmbeddedStore::open_with(&dir, &store, Box::new(Unsynced));
+    let store: Arc<dyn Store> = Arc::new(tokio::task::spawn_blocking(open).await??);
+    let (clock, policy) = (Arc::new(SystemClock), load_policy(&[])?);
+    Ok(Arc::new(Engine::start(store, clock, policy, limits, index).await?))
+}
+
+/// Has the index looked after, as in a gateway, and waits until it is complete. Ends with the guard.
+async fn keep_index(engine: &Engine) -> Result<DropGuard> {
+    let stop = CancellationToken::new();
+    let keeper = engine.index_keeper(Keeping { file: None, save_every: INDEX_SAVE_EVERY });
+    let mut state = keeper.state();
+    let stopped = stop.clone();
+    tokio::spawn(async move { keeper.run(stopped).await });
+    state.wait_for(|state| *state == IndexState::Complete).await?;
+    Ok(stop.drop_guard())
+}
+
+/// Loads institutions and drugs from the province's files.
+async fn load_registry(engine: &Engine, folder: &Path) -> Result<()> {
+    let institutions = rows::<Institution>(folder)?.into_iter().map(RegistryRow::Institution);
+    let drugs = rows::<Drug>(folder)?.into_iter().map(RegistryRow::Drug);
+    engine.load_rows(&Caller::Operator, institutions.chain(drugs).collect()).await?;
+    Ok(())
+}
+
+async fn load_purchases(engine: &Engine, folder: &Path) -> Result<()> {
+    for purchases in rows::<PurchaseRecord>(folder)?.chunks(LOAD_ROWS) {
+        engine.add_purchases(&Caller::Operator, purchases.to_vec()).await?;
+    }
+    Ok(())
+}
+
+fn rows<T: Row>(folder: &Path) -> Result<Vec<T>> {
+    let path = folder.join(T::FILE_NAME);
+    let file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
+    let read: Result<Vec<T>, _> = read_rows::<T>(file)?.collect();
+    read.map_err(|reject| anyhow::anyhow!("{} line {}: {}", path.display(), reject.line, reject.reason))
+}
+
+async fn dispense(engine: Arc<Engine>, share: Vec<Request>) -> Result<()> {
+    for (request_id, document) in share {
+        let reply = engine.dispense(&Caller::Operator, &request_id, document, false).await?;
+        if reply.answer.verdict != Verdict::Allow || !reply.answer.recorded {
+            let reasons: Vec<_> = reply.answer.findings.iter().map(|f| f.reason.name()).collect();
+            bail!("{request_id} was answered {} with findings {reasons:?}", reply.answer.verdict.name());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> EngineSettings {
+        EngineSettings {
+            documents: 100,
+            prepared: 150,
+            rounds: 1,
+            in_flight: 8,
+            shape: Shape { codes: 3, lines: 2 },
+            institutions: 20,
+            drugs: 10,
+            data_dir: None,
+        }
+    }
+
+    #[test]
+    fn as_many_documents_are_dispensed_as_were_asked_for() {
+        let province = Province::new(20, 10);
+        let check = |documents: u64, prepared: u64, in_flight: usize| {
+            let settings = EngineSettings { documents, prepared, in_flight, ..settings() };
+            let shares = prepare(&province, &settings).unwrap();
+            assert_eq!(shares.len(), in_flight);
+            assert_eq!(shares.iter().map(Vec::len).sum::<usize>() as u64, documents, "{settings:?}");
+        };
+        check(100, 0, 8);
+        check(100, 150, 8);
+        check(7, 100, 64);
+        check(64, 128, 64);
+        check(65, 130, 64);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_purchase_rule_is_asked_and_answered() {
+        let (province, folder) = (Province::new(20, 10), tempfile::tempdir().unwrap());
+        let engine = start(&folder.path().join("data")).await.unwrap();
+        province.write_to(folder.path()).unwrap();
+        load_registry(&engine, folder.path()).await.unwrap();
+        let all = |first: u64| {
+            let settings = EngineSettings { prepared: 0, ..settings() };
+            let shares = prepare(&province, &settings).unwrap();
+            let again = |(id, document): Request| (format!("{id}-{first}"), document);
+            shares.into_iter().flatten().map(again).collect::<Vec<Request>>()
+        };
+        // Nobody has bought anything: nobody may sell.
+        let refused = dispense(Arc::clone(&engine), all(0)).await.unwrap_err().to_string();
+        assert!(refused.contains("answered BLOCK") && refused.contains("NOT_PURCHASED"), "{refused}");
+        load_purchases(&engine, folder.path()).await.unwrap();
+        dispense(Arc::clone(&engine), all(1)).await.unwrap();
+        engine.store().close().await;
+    }
+}

@@ -1,0 +1,91 @@
+//! The ground under a scenario: a gateway with the province loaded, and room for its data and the peer.
+
+use super::{Numbers, Settings};
+use crate::driver::CpuMeter;
+use crate::gateway;
+use crate::machine::{self, Disk};
+use crate::peer::EmptyHandlers;
+use crate::process::Server;
+use crate::province::Province;
+use anyhow::{Context, Result, bail};
+use prost::Message;
+use std::process::Command;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+use tracegate::config::{Config, Grpc};
+
+/// A gateway that is ready to be measured.
+#[derive(Debug)]
+pub struct Ground {
+    /// The gateway.
+    pub gateway: Server,
+    /// What is loaded.
+    pub province: Arc<Province>,
+    /// The disk under it.
+    pub disk: Disk,
+    /// Numbers of requests that were not sent yet.
+    pub numbers: Numbers,
+    grpc: Grpc,
+    /// Last, so that it is removed when the gateway is gone.
+    folder: TempDir,
+}
+
+impl Ground {
+    /// Starts a gateway over a fresh data directory and loads the province. `durable`: refuses a disk that keeps
+    /// nothing.
+    pub async fn start(settings: &Settings, durable: bool) -> Result<Self> {
+        let program = gateway::program(settings.gateway.as_deref())?;
+        let parent = match &settings.data_dir {
+            Some(dir) => dir.clone(),
+            None => std::env::current_exe()?.with_file_name(""),
+        };
+        let folder = tempfile::Builder::new().prefix("load-").tempdir_in(&parent).with_context(|| {
+            format!("{} cannot be written; name a folder with --data-dir", parent.display())
+        })?;
+        let disk = machine::disk(folder.path())?;
+        if durable && !disk.is_durable() {
+            bail!(
+                "{} lies in memory ({}), where nothing is durable; name a folder on a disk with --data-dir",
+                parent.display(),
+                disk.file_system
+            );
+        }
+        let province = Province::new(settings.institutions, settings.drugs);
+        province.write_to(folder.path())?;
+        let gateway = gateway::start(&program, folder.path()).await?;
+        gateway::import(&program, &gateway, folder.path()).await?;
+        let (province, grpc) = (Arc::new(province), Config::built_in()?.grpc);
+        Ok(Self { gateway, province, disk, numbers: Numbers::default(), grpc, folder })
+    }
+
+    /// The transport settings of both servers.
+    pub const fn grpc(&self) -> &Grpc {
+        &self.grpc
+    }
+
+    /// One connection to the gateway, outside of any phase.
+    pub async fn channel(&self) -> Result<Channel> {
+        let channels = self.gateway.address().connect(1, &self.grpc).await?;
+        channels.into_iter().next().context("a connection")
+    }
+
+    /// Starts the empty server, in a process of its own, with these answers.
+    pub async fn start_peer(&self, handlers: &EmptyHandlers) -> Result<Server> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["peer", "--listen", "127.0.0.1:0"]);
+        for (option, answer) in
+            [("--check-answer", &handlers.check), ("--dispense-answer", &handlers.dispense)]
+        {
+            let path = self.folder.path().join(option.trim_start_matches('-'));
+            std::fs::write(&path, answer.encode_to_vec()).with_context(|| path.display().to_string())?;
+            command.arg(option).arg(path);
+        }
+        Server::start("peer", command, self.folder.path()).await
+    }
+}
+
+/// Reads the processor time of a server.
+pub(super) fn meter(server: &Server) -> CpuMeter {
+    CpuMeter { server_pid: server.pid() }
+}

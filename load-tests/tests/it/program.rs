@@ -1,0 +1,138 @@
+//! The program from its command line: what it writes, and what it refuses.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_load-tests");
+
+fn run(args: &[&str]) -> Output {
+    Command::new(PROGRAM).args(args).output().expect("the program starts")
+}
+
+#[track_caller]
+fn written(out: &Path, output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let text = std::fs::read_to_string(out).expect("the JSON is written");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// Every path must lead to a value that is not null.
+#[track_caller]
+fn check(json: &Value, paths: &[&str]) {
+    for path in paths {
+        let found = json.pointer(path);
+        assert!(found.is_some_and(|value| !value.is_null()), "{path} is missing in {json:#}");
+    }
+}
+
+const EVERY_REPORT: [&str; 14] = [
+    "/scenario",
+    "/finished_at",
+    "/machine/cpu",
+    "/machine/cores",
+    "/machine/memory_mib",
+    "/machine/kernel",
+    "/machine/load_average",
+    "/commit/id",
+    "/commit/dirty",
+    "/commit/build",
+    "/command/0",
+    "/settings/shape/codes",
+    "/goals/0/reached",
+    "/faults/count",
+];
+
+/// The gateway's program lies beside this one, where the whole workspace was built.
+fn gateway() -> PathBuf {
+    let path = Path::new(PROGRAM).with_file_name("tracegate");
+    assert!(path.is_file(), "{} is missing; test the whole workspace: scripts/test.sh", path.display());
+    path
+}
+
+#[test]
+fn a_run_against_a_gateway_is_written_with_all_that_belongs_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("dispense.json");
+    let gateway = gateway();
+    let small = "--seconds 1 --warm-up-seconds 0 --rounds 1 --connections 2 --in-flight 4 --institutions 20 --drugs 10";
+    let mut args: Vec<&str> = std::iter::once("dispense").chain(small.split(' ')).collect();
+    args.extend(["--rate", "50", "--poisson", "--seed", "3"]);
+    args.extend(["--gateway", gateway.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let output = run(&args);
+    let json = written(&out, &output);
+    check(&json, &EVERY_REPORT);
+    check(
+        &json,
+        &[
+            "/settings/seconds",
+            "/settings/connections",
+            "/settings/in_flight_per_connection",
+            "/settings/poisson_seed",
+            "/settings/disk/file_system",
+            "/settings/disk/sync_us",
+            "/result/answer_bytes",
+            "/result/throughput_ratio/median",
+            "/result/throughput_ratio/min",
+            "/result/p99_difference_ms/max",
+            "/result/saturation/0/peer/requests_per_second",
+            "/result/saturation/0/gateway/server_cpu_us_per_request",
+            "/result/saturation/0/gateway/driver_cpu_us_per_request",
+            "/result/open_loop/0/peer/latency/p50_us",
+            "/result/open_loop/0/gateway/latency/p90_us",
+            "/result/open_loop/0/gateway/latency/p99_us",
+            "/result/open_loop/0/gateway/latency/p999_us",
+            "/result/open_loop/0/gateway/latency/max_us",
+            "/result/open_loop/0/gateway/late",
+        ],
+    );
+    assert_eq!(json["faults"]["count"], 0);
+    assert_eq!(json["settings"]["poisson_seed"], 3);
+    assert!(json["result"]["answer_bytes"].as_u64() > Some(50), "{json:#}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("saturation: gateway / peer"), "{table}");
+    assert!(table.contains("throughput, gateway / empty server"), "{table}");
+}
+
+#[test]
+fn the_engine_alone_is_measured_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("engine.json");
+    let output = run(&[
+        "engine",
+        "--documents",
+        "300",
+        "--rounds",
+        "2",
+        "--institutions",
+        "20",
+        "--drugs",
+        "10",
+        "--json",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let json = written(&out, &output);
+    check(&json, &EVERY_REPORT);
+    check(&json, &["/result/rounds/1/cpu_us_per_document", "/result/cpu_us_per_document/median"]);
+    assert!(json["result"]["rounds"][0]["cpu_us_per_document"].as_f64() > Some(0.0), "{json:#}");
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("--json prints the JSON");
+    assert_eq!(printed, json);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_word_on_what_to_do() {
+    let refused = |args: &[&str], word: &str| {
+        let output = run(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{args:?}");
+        assert!(said.contains(word), "{args:?} says {said}");
+    };
+    refused(&["peer", "--listen", "0.0.0.0:0"], "loopback");
+    refused(&["peer", "--listen", "192.168.1.7:50051"], "loopback");
+    refused(&["dispense", "--gateway", "/nowhere/tracegate"], "cargo build --release --workspace");
+    refused(&["dispense", "--codes", "2", "--lines", "3"], "--lines");
+    refused(&["dispense", "--seconds", "0"], "1..=600");
+    refused(&["all", "--out", "one.json"], "--out");
+}
