@@ -1,17 +1,18 @@
 //! The composition root: the only file that names a concrete store and the listeners.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Grpc};
-use crate::engine::{Engine, EngineError, IndexKeeper, IndexState, Keeping};
+use crate::engine::{Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping};
 use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
-use crate::grpc::{Dispensing, Door, Purchases, Registries, ScanLimits, pb};
+use crate::grpc::{Dispensing, Door, Purchases, Registries, ScanLimits, Watch, pb};
 use crate::http::Watched;
 use crate::policy_files::{self, LoadError};
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::{Store, StoreState};
 use crate::telemetry;
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Gateway {
     work: TaskTracker,
     stop: CancellationToken,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
+    /// Told last of all, so that whoever watches sees how it ends.
+    watchers: Vec<JoinHandle<()>>,
     drain_max: Duration,
 }
 
@@ -110,12 +113,17 @@ impl Gateway {
             async move { keeper.run(stop).await }
         });
         let door = Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() };
-        let server = serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone()).await?;
+        let ended = CancellationToken::new();
+        let server =
+            serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone(), ended.clone()).await?;
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        let mut gauges = Gauges::of(Arc::clone(&engine));
+        gauges.look().await;
+        let mut watchers = vec![tokio::spawn(measure(gauges, metrics.clone()))];
         if let Some(listener) = http {
-            let watched =
-                Watched { metrics, store: store.state(), index: keeper.state(), stop: stop.clone() };
-            tokio::spawn(crate::http::serve(listener, watched));
+            let (store, index) = (store.state(), keeper.state());
+            let watched = Watched { metrics, store, index, stop: stop.clone(), ended };
+            watchers.push(tokio::spawn(crate::http::serve(listener, watched)));
         }
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
         let policy_files = config.policy_files.clone();
@@ -130,6 +138,7 @@ impl Gateway {
             work,
             stop,
             server,
+            watchers,
             drain_max: config.drain_max,
         })
     }
@@ -191,6 +200,7 @@ impl Gateway {
             tracing::error!(%error, "whoever keeps the index ended in a panic");
         }
         self.keeper.save().await;
+        self.watchers.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");
     }
 }
@@ -216,6 +226,7 @@ async fn serve(
     store: Arc<dyn Store>,
     listener: TcpListener,
     stop: CancellationToken,
+    ended: CancellationToken,
 ) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     say_serving(&reporter, true).await;
@@ -236,13 +247,35 @@ async fn serve(
         .max_connection_age(grpc.connection_age_max)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .timeout(grpc.request_max)
+        .layer(Watch::new())
         .add_service(health)
         .add_optional_service(grpc.reflection.then_some(reflection))
         .add_service(dispensing.max_decoding_message_size(bytes))
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await })))
+    Ok(tokio::spawn(async move {
+        // Also where it ends in a panic.
+        let _ended = ended.drop_guard();
+        router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }).await
+    }))
+}
+
+/// How often what is not counted as it happens is looked at.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks at what is not counted as it happens. Also empties what waits to be added up: without it, a gateway that
+/// nobody scrapes would keep every duration it ever measured.
+async fn measure(mut gauges: Gauges, metrics: PrometheusHandle) {
+    let started_at = SystemClock.now().as_millisecond() as f64 / 1000.0;
+    let mut looks = tokio::time::interval(MEASURE_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        gauges.look().await;
+        telemetry::process_measured(started_at);
+        metrics.run_upkeep();
+    }
 }
 
 fn scan_limits(grpc: &Grpc) -> ScanLimits {

@@ -1,12 +1,16 @@
 //! Settings: defaults baked in from a readable file, then a file, then the environment. All mistakes at once.
 
+mod telemetry;
+
 use crate::engine::Limits;
 use crate::index::IndexOptions;
 use crate::store::embedded::EmbeddedOptions;
+use crate::telemetry::TraceOptions;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use telemetry::RawTelemetry;
 use toml::{Table, Value};
 
 /// The defaults, with a word on each setting.
@@ -36,6 +40,8 @@ pub struct Config {
     pub drain_max: Duration,
     /// Log filter and format.
     pub log: Log,
+    /// Where spans go.
+    pub traces: TraceOptions,
 }
 
 /// The gRPC door.
@@ -86,6 +92,7 @@ struct Raw {
     limits: RawLimits,
     shutdown: RawShutdown,
     log: RawLog,
+    telemetry: RawTelemetry,
 }
 
 #[derive(Debug, Deserialize)]
@@ -198,6 +205,7 @@ impl Config {
         if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             mistakes.push(format!("log.level: {e}"));
         }
+        mistakes.extend(raw.telemetry.mistake());
         if mistakes.is_empty() {
             Ok(raw.into_config(listen, http_listen))
         } else {
@@ -208,11 +216,11 @@ impl Config {
 
 impl Raw {
     /// Numbers with what makes sense of them.
-    fn numbers(&self) -> [(&'static str, u64, u64, u64); 23] {
+    fn numbers(&self) -> Vec<(&'static str, u64, u64, u64)> {
         let wide = |n: usize| n as u64;
         let (grpc, store, index, limits) = (&self.grpc, &self.store, &self.index, &self.limits);
         let day = 86_400;
-        [
+        vec![
             ("grpc.message_bytes_max", grpc.message_bytes_max.into(), 1 << 10, 1 << 30),
             ("grpc.requests_per_connection_max", grpc.requests_per_connection_max.into(), 1, 1 << 20),
             ("grpc.connection_age_seconds_max", grpc.connection_age_seconds_max.into(), 1, 365 * day),
@@ -235,13 +243,14 @@ impl Raw {
             ("limits.text_bytes_max", wide(limits.text_bytes_max), 1, 1_000),
             ("limits.events_per_report_max", wide(limits.events_per_report_max), 1, 100_000),
             ("limits.rows_per_load_max", wide(limits.rows_per_load_max), 1, 1_000_000),
+            ("telemetry.sampled_per_mille", self.telemetry.sampled_per_mille.into(), 0, 1_000),
             ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into(), 1, day),
         ]
     }
 
     fn into_config(self, listen: SocketAddr, http_listen: Option<SocketAddr>) -> Config {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self { grpc, http: _, store, index, policy, limits, shutdown, log } = self;
+        let Self { grpc, http: _, store, index, policy, limits, shutdown, log, telemetry } = self;
         Config {
             grpc: Grpc {
                 listen,
@@ -281,6 +290,7 @@ impl Raw {
             },
             drain_max: seconds(shutdown.drain_seconds_max),
             log: Log { level: log.level, json: log.format == "json" },
+            traces: telemetry.into_options(),
         }
     }
 }

@@ -5,14 +5,18 @@
 use crate::target::LoopbackAddress;
 use anyhow::{Context, Result};
 use std::io::Write;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_stream::{Stream, StreamExt};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use tracegate::config::{Config, Grpc};
-use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_server::{DispensingService, DispensingServiceServer};
+use tracegate::grpc::pb::scan_request;
+use tracegate::grpc::pb::scan_response::Answer;
+use tracegate::grpc::{Incoming, pb};
 
 /// As the gateway.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -27,7 +31,7 @@ pub struct EmptyHandlers {
 }
 
 fn not_measured<T>() -> Result<Response<T>, Status> {
-    Err(Status::unimplemented("the peer answers Check and Dispense only"))
+    Err(Status::unimplemented("the peer answers Check, Dispense and Scan only"))
 }
 
 #[tonic::async_trait]
@@ -43,6 +47,32 @@ impl DispensingService for EmptyHandlers {
     ) -> Result<Response<pb::DispenseResponse>, Status> {
         drop(request);
         Ok(Response::new(pb::DispenseResponse { decision: Some(self.dispense.clone()) }))
+    }
+
+    type ScanStream = Pin<Box<dyn Stream<Item = Result<pb::ScanResponse, Status>> + Send>>;
+
+    /// One answer for each message, as it comes.
+    async fn scan(
+        &self,
+        request: Request<Streaming<Incoming>>,
+    ) -> Result<Response<Self::ScanStream>, Status> {
+        let answers = self.clone();
+        let mut message_no = 0;
+        let stream = request.into_inner().map(move |incoming| {
+            let Incoming { correlation_id, request, .. } = incoming?;
+            message_no += 1;
+            let answer = match request {
+                Ok(scan_request::Request::Check(_)) => {
+                    Answer::Check(pb::CheckResponse { decision: Some(answers.check.clone()) })
+                }
+                Ok(scan_request::Request::Dispense(_)) => {
+                    Answer::Dispense(pb::DispenseResponse { decision: Some(answers.dispense.clone()) })
+                }
+                Err(error) => return Err(Status::invalid_argument(error.to_string())),
+            };
+            Ok(pb::ScanResponse { correlation_id, message_no, answer: Some(answer) })
+        });
+        Ok(Response::new(Box::pin(stream)))
     }
 
     async fn confirm(&self, _: Request<pb::ConfirmRequest>) -> Result<Response<pb::ConfirmResponse>, Status> {

@@ -45,7 +45,8 @@ pub(super) async fn run(args: Args) -> Result<()> {
         Some(text) => Some(text.parse().with_context(|| format!("--http {text:?} is no address with port"))?),
     };
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
-    telemetry::start_log(&config.log.level, config.log.json).map_err(|e| anyhow!(e))?;
+    let traces =
+        telemetry::start_log(&config.log.level, config.log.json, &config.traces).map_err(|e| anyhow!(e))?;
     let mut signals = Signals::new()?;
     let gateway = Gateway::start(&config, Arc::new(SystemClock)).await?;
     announce(&gateway);
@@ -53,6 +54,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         gateway.reload_policy().await;
     }
     gateway.stop(async { while signals.next().await == Told::ReadPolicy {} }).await;
+    traces.flush().await;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Defaults, files and environment over each other, and mistakes.
 
 use super::*;
+use crate::telemetry::CAN_TRACE;
 use std::io::Write;
 
 fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -45,4 +46,26 @@ fn every_mistake_is_reported_at_once() {
     ] {
         assert!(mistakes.iter().any(|m| m.contains(part)), "{part} in {mistakes:#?}");
     }
+}
+
+#[test]
+fn a_collector_needs_a_build_that_can_send_to_it_and_a_plain_address() {
+    let check = |endpoint: &str, part: &str| {
+        let file = format!("[telemetry]\notlp_endpoint = '{endpoint}'\n");
+        let ConfigError(mistakes) = load(&file, &[]).unwrap_err();
+        let [mistake] = mistakes.as_slice() else { panic!("{mistakes:?}") };
+        assert!(mistake.starts_with("telemetry.otlp_endpoint: ") && mistake.contains(part), "{mistake}");
+    };
+    if CAN_TRACE {
+        for endpoint in ["https://collector:4317", "collector:4317", "http://", "http://a b"] {
+            check(endpoint, "http://127.0.0.1:4317");
+        }
+        let config = load("[telemetry]\notlp_endpoint = 'http://127.0.0.1:4317'\n", &[]).unwrap();
+        assert_eq!(config.traces.endpoint.as_deref(), Some("http://127.0.0.1:4317"));
+    } else {
+        check("http://127.0.0.1:4317", "--features otlp");
+    }
+    let ConfigError(mistakes) = load("[telemetry]\nsampled_per_mille = 1001\n", &[]).unwrap_err();
+    assert!(mistakes[0].contains("telemetry.sampled_per_mille"), "{mistakes:?}");
+    assert_eq!(Config::built_in().unwrap().traces.endpoint, None);
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::code::OwnScheme;
 use crate::domain::drug::{Drug, NoCodeEntry, PackLevel};
-use crate::domain::party::{Institution, InstitutionCode};
+use crate::domain::party::{Institution, InstitutionCode, InstitutionStatus};
 use crate::domain::purchase::{FeedScope, PurchaseFeed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -154,6 +154,26 @@ impl Registry {
         })
     }
 
+    /// Up to when the oldest purchase feed of each province is complete, by the province's two digits; a feed for
+    /// more than one province stands under `all`. Institutions that may not settle do not count.
+    pub fn oldest_feeds(&self) -> BTreeMap<String, Timestamp> {
+        let mut oldest: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for (scope, at) in &self.feeds {
+            let division = match scope {
+                FeedScope::Institution(code) => {
+                    if self.institution(*code).is_some_and(|i| i.status != InstitutionStatus::Active) {
+                        continue;
+                    }
+                    code.division().to_string()
+                }
+                FeedScope::DivisionPrefix(prefix) => prefix.clone(),
+            };
+            let province = division.get(..2).unwrap_or("all").to_owned();
+            oldest.entry(province).and_modify(|known| *known = (*known).min(*at)).or_insert(*at);
+        }
+        oldest
+    }
+
     /// Rows of each kind: institutions, drugs, no-code entries, own schemes.
     pub fn counts(&self) -> [usize; 4] {
         [
@@ -162,5 +182,32 @@ impl Registry {
             self.no_code.values().map(Vec::len).sum(),
             self.schemes.len(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_feed_speaks_for_its_province() {
+        let mut registry = Registry::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let area = |prefix: &str| FeedScope::DivisionPrefix(prefix.to_owned());
+        let pharmacy = |code: &str| FeedScope::Institution(InstitutionCode::parse(code).unwrap());
+        let check = |registry: &Registry, expected: &[(&str, i64)]| {
+            let found = registry.oldest_feeds();
+            let found: Vec<_> = found.iter().map(|(k, at)| (k.as_str(), at.as_second())).collect();
+            assert_eq!(found, expected);
+        };
+        check(&registry, &[]);
+        let rows = [(area("13"), 900), (area("1301"), 800), (pharmacy("P13010200101"), 850), (area("1"), 5)];
+        for (scope, second) in rows.into_iter().chain([(pharmacy("P12010100001"), 700)]) {
+            registry.put(RegistryRow::Feed(PurchaseFeed { scope, complete_up_to: at(second) }));
+        }
+        check(&registry, &[("12", 700), ("13", 800), ("all", 5)]);
+        // A later row of the same feed replaces it.
+        registry.put(RegistryRow::Feed(PurchaseFeed { scope: area("1301"), complete_up_to: at(2_000) }));
+        check(&registry, &[("12", 700), ("13", 850), ("all", 5)]);
     }
 }

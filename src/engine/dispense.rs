@@ -100,8 +100,11 @@ impl Engine {
         for ask in asks.take(ATTEMPTS_MAX) {
             let known = self.store.outcome(&key).await?;
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
-                telemetry::repeated(call);
-                return repeat(&key, outcome, &RequestBody::Recorded(body));
+                let again = repeat(&key, outcome, &RequestBody::Recorded(body));
+                if again.is_ok() {
+                    telemetry::repeated(call);
+                }
+                return again;
             }
             let (answer, judgement, facts) = self.judge(ask, &body, request_id).await?;
             let change = if judgement.verdict == Verdict::Pending {

@@ -59,6 +59,24 @@ impl EngineError {
         Self::Invalid { field: field.into(), what: what.into() }
     }
 
+    /// The kind, as metrics name it (`telemetry::REFUSALS`).
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid",
+            Self::DifferentBody { .. } => "different_body",
+            Self::Closed { .. } => "closed",
+            Self::Precondition(_) => "precondition",
+            Self::Denied(_) => "denied",
+            Self::NotFound(_) => "not_found",
+            Self::Contended => "contended",
+            Self::Store(StoreError::Full(_)) => "store_full",
+            Self::Store(StoreError::Stopped(_)) => "store_stopped",
+            Self::Store(StoreError::Unreadable(_)) => "store_unreadable",
+            Self::Store(StoreError::Unfit(_)) => "unfit",
+            Self::InDoubt(_) => "in_doubt",
+        }
+    }
+
     /// Whether the same call may succeed later without anybody doing anything.
     pub const fn retryable(&self) -> bool {
         match self {
@@ -81,5 +99,33 @@ impl From<CommitError> for EngineError {
             CommitError::Refused(error) => Self::Store(error),
             CommitError::Unknown(why) => Self::InDoubt(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::REFUSALS;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_is_one_that_metrics_know() {
+        let why = || "x".to_owned();
+        let errors = [
+            EngineError::invalid("field", "is wrong"),
+            EngineError::DifferentBody { request_id: why(), difference: why() },
+            EngineError::Closed { request_id: why(), state: "NEVER", advice: "x" },
+            EngineError::Precondition(why()),
+            EngineError::Denied(why()),
+            EngineError::NotFound(why()),
+            EngineError::Contended,
+            EngineError::Store(StoreError::Full(why())),
+            EngineError::Store(StoreError::Stopped(why())),
+            EngineError::Store(StoreError::Unfit(why())),
+            EngineError::Store(StoreError::Unreadable(why())),
+            EngineError::InDoubt(why()),
+        ];
+        let kinds: BTreeSet<_> = errors.iter().map(EngineError::kind).collect();
+        assert_eq!(kinds, BTreeSet::from(REFUSALS));
     }
 }

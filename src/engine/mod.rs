@@ -6,6 +6,7 @@
 
 mod dispense;
 mod error;
+mod gauges;
 mod keeper;
 mod knowledge;
 mod limits;
@@ -15,6 +16,7 @@ mod registry;
 mod settle;
 
 pub use error::EngineError;
+pub use gauges::Gauges;
 pub use keeper::{IndexKeeper, IndexState, Keeping};
 pub use knowledge::Knowledge;
 pub use limits::Limits;

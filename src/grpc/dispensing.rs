@@ -3,11 +3,12 @@
 use super::convert::{decision, document, institution_code, movement, return_document, settlement};
 use super::pb::dispensing_service_server::DispensingService;
 use super::scan::{self, Incoming, ScanLimits};
-use super::{Door, caller, pb, status};
+use super::{Door, caller, pb, status, watch};
 use crate::domain::party::Caller;
 use crate::engine::{Engine, EngineError, OutcomeReply, Reply, VoidTarget};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 /// The service, with what a `Scan` stream may hold.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub(super) async fn check(
     request: pb::CheckRequest,
 ) -> Result<pb::CheckResponse, EngineError> {
     let reply = engine.check(caller, document(request.document)?).await?;
+    watch::is_answered(reply.answer.verdict.name());
     Ok(pb::CheckResponse { decision: Some(decision(&reply, caller, &engine.knowledge())) })
 }
 
@@ -31,11 +33,13 @@ pub(super) async fn dispense(
 ) -> Result<pb::DispenseResponse, EngineError> {
     let pb::DispenseRequest { request_id, document: wire, hold } = request;
     let reply = engine.dispense(caller, &request_id, document(wire)?, hold).await?;
+    watch::is_answered(reply.answer.verdict.name());
     Ok(pb::DispenseResponse { decision: Some(decision(&reply, caller, &engine.knowledge())) })
 }
 
 impl Dispensing {
     fn shown(&self, reply: &Reply, caller: &Caller) -> Option<pb::Decision> {
+        watch::is_answered(reply.answer.verdict.name());
         Some(decision(reply, caller, &self.0.engine.knowledge()))
     }
 }
@@ -55,8 +59,9 @@ impl DispensingService for Dispensing {
     ) -> Result<Response<pb::DispenseResponse>, Status> {
         let caller = caller::of(&request)?;
         let wire = request.into_inner();
+        let id = wire.request_id.clone();
         let work = |engine: Arc<Engine>| async move { dispense(&engine, &caller, wire).await };
-        Ok(Response::new(self.0.run(work).await?))
+        Ok(Response::new(self.0.run_for(&id, work).await?))
     }
 
     async fn confirm(
@@ -69,10 +74,10 @@ impl DispensingService for Dispensing {
             institution_code("institution_code", &wire.institution_code).map_err(|e| status::of(&e))?;
         let request_id = wire.request_id.clone();
         let settled = settlement(wire).map_err(|e| status::of(&e))?;
-        let asking = caller.clone();
+        let (asking, id) = (caller.clone(), request_id.clone());
         let work =
             |engine: Arc<Engine>| async move { engine.confirm(&asking, code, &request_id, settled).await };
-        let reply = self.0.run(work).await?;
+        let reply = self.0.run_for(&id, work).await?;
         Ok(Response::new(pb::ConfirmResponse { decision: self.shown(&reply, &caller) }))
     }
 
@@ -89,10 +94,10 @@ impl DispensingService for Dispensing {
                 return Err(status::of(&EngineError::invalid("target", what)));
             }
         };
-        let asking = caller.clone();
+        let (asking, id) = (caller.clone(), wire.request_id.clone());
         let work =
             |engine: Arc<Engine>| async move { engine.void(&asking, code, &wire.request_id, target).await };
-        let (reply, freed_codes) = self.0.run(work).await?;
+        let (reply, freed_codes) = self.0.run_for(&id, work).await?;
         Ok(Response::new(pb::VoidResponse { decision: self.shown(&reply, &caller), freed_codes }))
     }
 
@@ -103,10 +108,10 @@ impl DispensingService for Dispensing {
         let caller = caller::of(&request)?;
         let pb::ReturnRequest { request_id, document: wire } = request.into_inner();
         let document = return_document(wire).map_err(|e| status::of(&e))?;
-        let asking = caller.clone();
+        let (asking, id) = (caller.clone(), request_id.clone());
         let work =
             |engine: Arc<Engine>| async move { engine.take_back(&asking, &request_id, document).await };
-        let reply = self.0.run(work).await?;
+        let reply = self.0.run_for(&id, work).await?;
         Ok(Response::new(pb::ReturnResponse { decision: self.shown(&reply, &caller) }))
     }
 
@@ -118,9 +123,9 @@ impl DispensingService for Dispensing {
         let wire = request.into_inner();
         let code =
             institution_code("institution_code", &wire.institution_code).map_err(|e| status::of(&e))?;
-        let asking = caller.clone();
+        let (asking, id) = (caller.clone(), wire.request_id.clone());
         let work = |engine: Arc<Engine>| async move { engine.outcome(&asking, code, &wire.request_id).await };
-        let (state, reply) = match self.0.run(work).await? {
+        let (state, reply) = match self.0.run_for(&id, work).await? {
             OutcomeReply::Decided(reply) => (pb::OutcomeState::Decided, Some(reply)),
             OutcomeReply::InDoubt => (pb::OutcomeState::InDoubt, None),
             OutcomeReply::Never => (pb::OutcomeState::Never, None),
@@ -147,7 +152,8 @@ impl DispensingService for Dispensing {
                 results.push(surplus(event, limit));
                 continue;
             }
-            results.push(self.report_one(&caller, event).await);
+            let span = watch::event(&event.request_id);
+            results.push(self.report_one(&caller, event).instrument(span).await);
         }
         Ok(Response::new(pb::ReportResponse { results }))
     }
@@ -168,7 +174,8 @@ impl Dispensing {
     async fn report_one(&self, caller: &Caller, event: pb::ReportRequest) -> pb::ReportResult {
         let request_id = event.request_id.clone();
         let asking = caller.clone();
-        let recorded = self.0.run(|engine| async move { record(&engine, &asking, event).await }).await;
+        let work = |engine: Arc<Engine>| async move { record(&engine, &asking, event).await };
+        let recorded = self.0.run_for(&request_id, work).await;
         let (decision, refusal) = match recorded {
             Ok(reply) if reply.answer.recorded => (self.shown(&reply, caller), String::new()),
             Ok(reply) => (self.shown(&reply, caller), "not recorded; see the findings".to_owned()),

@@ -11,17 +11,20 @@ mod purchase;
 mod registry;
 mod scan;
 mod status;
+mod watch;
 
 pub use dispensing::Dispensing;
 pub use purchase::Purchases;
 pub use registry::Registries;
 pub use scan::{Incoming, ScanLimits};
+pub use watch::Watch;
 
 use crate::engine::{Engine, EngineError};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
+use tracing::Instrument;
 
 /// The generated wire types.
 #[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, clippy::nursery)]
@@ -51,10 +54,27 @@ impl Door {
         T: Send + 'static,
         F: Future<Output = Result<T, EngineError>> + Send + 'static,
     {
-        let task = self.work.spawn(work(Arc::clone(&self.engine)));
-        match task.await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(status::of(&error)),
+        self.run_for("", work).await
+    }
+
+    /// As [`run`](Self::run), for a request with an id: log lines and spans about it say so.
+    async fn run_for<T, F>(&self, request_id: &str, work: impl FnOnce(Arc<Engine>) -> F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, EngineError>> + Send + 'static,
+    {
+        if !request_id.is_empty() {
+            watch::is_about(request_id);
+        }
+        let task = self.work.spawn(work(Arc::clone(&self.engine)).in_current_span());
+        let failed = match task.await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => Ok(error),
+            Err(panic) => Err(panic),
+        };
+        let _named = watch::named(request_id).entered();
+        match failed {
+            Ok(error) => Err(status::of(&error)),
             Err(error) => {
                 tracing::error!(%error, "a request ended in a panic");
                 Err(Status::internal(status::FAILED))

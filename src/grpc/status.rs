@@ -4,6 +4,7 @@
 use super::pb;
 use crate::engine::EngineError;
 use crate::store::StoreError;
+use crate::telemetry;
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -61,6 +62,7 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::NotFound(_) => Code::NotFound,
         EngineError::Contended | EngineError::Store(_) | EngineError::InDoubt(_) => Code::Unavailable,
     };
+    telemetry::refused(error.kind());
     if code == Code::Unavailable {
         tracing::warn!(%error, "a request could not be answered");
     }

@@ -1,14 +1,19 @@
 //! Door 2: HTTP for those who watch the gateway: `/live`, `/ready` with named parts, `/metrics`.
 
+mod connections;
+#[cfg(test)]
+mod tests;
+
 use crate::engine::IndexState;
 use crate::store::StoreState;
+use crate::telemetry;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use connections::Bounds;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::future::IntoFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +29,8 @@ pub struct Watched {
     pub index: watch::Receiver<IndexState>,
     /// Set once the gateway stops.
     pub stop: CancellationToken,
+    /// Set once the gRPC listener has ended, for whatever reason.
+    pub ended: CancellationToken,
 }
 
 impl std::fmt::Debug for Watched {
@@ -32,49 +39,61 @@ impl std::fmt::Debug for Watched {
     }
 }
 
-/// Serves the pages until the gateway stops.
+/// Serves the pages until it is dropped: while the gateway stops, they say so.
 pub async fn serve(listener: TcpListener, watched: Watched) {
-    let stop = watched.stop.clone();
-    let pages = Router::new()
+    connections::serve(listener, pages(watched), Bounds::default()).await;
+}
+
+fn pages(watched: Watched) -> Router {
+    Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(watched);
-    // Scrapes are short: nothing has to be finished at the end.
-    tokio::select! {
-        ended = axum::serve(listener, pages).into_future() => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the HTTP port ended");
-            }
-        }
-        () = stop.cancelled() => {}
-    }
+        .with_state(watched)
+}
+
+/// The state of a part: what it says, and whether that is "ready".
+type Part = (&'static str, Result<&'static str, String>);
+
+/// Every part with its state. Metrics have the same names.
+fn parts(watched: &Watched) -> [Part; 3] {
+    let store = match &*watched.store.borrow() {
+        StoreState::Ready => Ok("ready"),
+        StoreState::Full(why) => Err(format!("full: {why}")),
+        StoreState::Stopped(why) => Err(format!("stopped: {why}")),
+    };
+    // Answers are right without the index, but slower: whoever balances load waits for it.
+    let index = match *watched.index.borrow() {
+        IndexState::Complete => Ok("ready"),
+        IndexState::Warming { codes, of } => Err(format!("warming: {codes} of about {of} codes")),
+    };
+    let listener = if watched.stop.is_cancelled() {
+        Err("stopping".to_owned())
+    } else if watched.ended.is_cancelled() {
+        Err("ended: no call is taken any more; restart the gateway".to_owned())
+    } else {
+        Ok("ready")
+    };
+    [("store", store), ("index", index), ("listener", listener)]
 }
 
 /// 200 with every part ready, 503 with the reason of the part that is not.
 async fn ready(State(watched): State<Watched>) -> Response {
-    let store = match &*watched.store.borrow() {
-        StoreState::Ready => Ok("ready".to_owned()),
-        StoreState::Full(why) => Err(format!("full: {why}")),
-        StoreState::Stopped(why) => Err(format!("stopped: {why}")),
-    };
-    let listener =
-        if watched.stop.is_cancelled() { Err("stopping".to_owned()) } else { Ok("ready".to_owned()) };
-    // Answers are right without the index, but slower: whoever balances load waits for it.
-    let index = match *watched.index.borrow() {
-        IndexState::Complete => Ok("ready".to_owned()),
-        IndexState::Warming { codes, of } => Err(format!("warming: {codes} of about {of} codes")),
-    };
-    let is_ready = store.is_ok() && index.is_ok() && listener.is_ok();
-    let text = |part: Result<String, String>| part.unwrap_or_else(|why| why);
-    let parts = serde_json::json!({
-        "ready": is_ready, "store": text(store), "index": text(index), "listener": text(listener)
-    });
+    let parts = parts(&watched);
+    let is_ready = parts.iter().all(|(_, part)| part.is_ok());
+    let mut page = serde_json::Map::from_iter([("ready".to_owned(), is_ready.into())]);
+    for (name, part) in parts {
+        page.insert(name.to_owned(), part.map_or_else(Into::into, Into::into));
+    }
+    let page = format!("{}\n", serde_json::Value::Object(page));
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{parts}\n")).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], page).into_response()
 }
 
 async fn metrics(State(watched): State<Watched>) -> Response {
+    for (name, part) in parts(&watched) {
+        telemetry::ready(name, part.is_ok());
+    }
     watched.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], watched.metrics.render()).into_response()
 }

@@ -17,6 +17,7 @@ use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::{Registry, RegistryRow};
+use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use std::pin::Pin;
@@ -215,6 +216,9 @@ pub trait RegistryStore: Send + Sync {
 pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
     /// Whether it takes changes; a receiver that is told of every change of state.
     fn state(&self) -> tokio::sync::watch::Receiver<StoreState>;
+
+    /// How full it is, for those who watch; may block for a moment.
+    fn gauges(&self) -> StoreGauges;
 
     /// Stops taking changes, finishes what was accepted and closes.
     fn close(&self) -> Answering<'_, ()>;

@@ -18,4 +18,5 @@ mod faults;
 mod index;
 mod operations;
 mod scan;
+mod seen;
 mod support;

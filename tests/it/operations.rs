@@ -1,8 +1,7 @@
 //! What an operator does: reads the policy again, checks settings, starts over a bad directory.
 
-use crate::support::process::{GatewayProcess, PROGRAM};
+use crate::support::process::{GatewayProcess, PROGRAM, page};
 use crate::support::world::{PHARMACY, code, connect, dispense, load_province};
-use std::io::{Read, Write};
 use std::process::Command;
 use tonic::transport::Channel;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
@@ -146,17 +145,6 @@ async fn an_import_keeps_good_rows_and_writes_the_bad_ones_to_a_file() {
     let lines: Vec<_> =
         rejects.lines().skip(1).map(|l| l.split(',').next().expect("a line number")).collect();
     assert_eq!(lines, ["4", "3"], "the reader's rejects first, then the gateway's: {rejects}");
-}
-
-/// One page over plain HTTP: its status line and body.
-pub fn page(address: &str, path: &str) -> (String, String) {
-    let mut stream = std::net::TcpStream::connect(address).expect("the port answers");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("the request is sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

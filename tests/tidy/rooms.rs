@@ -10,16 +10,16 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     ("cli", &["app", "grpc", "engine", "store", "domain", "policy_files", "config", "telemetry", "clock"]),
     ("app", &["grpc", "http", "engine", "store", "domain", "policy_files", "config", "telemetry", "clock"]),
-    // A stream lives in the door: the door alone can count it.
+    // Calls and streams live in the door: the door alone can count them.
     ("grpc", &["engine", "store", "domain", "clock", "telemetry"]),
-    ("http", &["engine", "store", "domain", "clock"]),
+    ("http", &["engine", "store", "domain", "clock", "telemetry"]),
     ("engine", &["index", "store", "domain", "clock", "telemetry"]),
     ("index", &["domain", "sync"]),
     ("store", &["domain", "clock", "telemetry"]),
     ("domain", &[]),
     ("policy_files", &["domain"]),
     // Settings have the types of the rooms they are for.
-    ("config", &["engine", "index", "store"]),
+    ("config", &["engine", "index", "store", "telemetry"]),
     ("telemetry", &[]),
     ("clock", &[]),
     ("sync", &[]),

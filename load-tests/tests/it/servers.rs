@@ -16,9 +16,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tracegate::config::{Config, Grpc};
-use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
 use tracegate::grpc::pb::dispensing_service_server::DispensingService;
+use tracegate::grpc::{Incoming, pb};
 
 /// The settings of all servers here.
 pub fn grpc() -> Grpc {
@@ -62,6 +62,12 @@ impl DispensingService for Gated {
         &self,
         _: Request<pb::DispenseRequest>,
     ) -> Result<Response<pb::DispenseResponse>, Status> {
+        refused()
+    }
+
+    type ScanStream = tokio_stream::Empty<Result<pb::ScanResponse, Status>>;
+
+    async fn scan(&self, _: Request<Streaming<Incoming>>) -> Result<Response<Self::ScanStream>, Status> {
         refused()
     }
 

@@ -3,14 +3,15 @@
 
 use super::Incoming;
 use crate::domain::party::Caller;
-use crate::engine::Engine;
-use crate::grpc::{dispensing, pb, status};
+use crate::engine::{Engine, EngineError};
+use crate::grpc::{dispensing, pb, status, watch};
 use futures_util::FutureExt;
 use pb::scan_request::Request;
 use pb::scan_response::Answer;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 /// A document with more codes is judged on a task of its own: judging is work, not waiting, and all other messages
 /// of a stream are judged on one task.
@@ -58,13 +59,24 @@ async fn decided(desk: &Arc<Desk>, request: Request) -> Answer {
 
 async fn decide(desk: Arc<Desk>, request: Request) -> Answer {
     let Desk { engine, caller, .. } = &*desk;
-    let answer = match request {
+    let request_id = match &request {
+        Request::Check(_) => String::new(),
+        Request::Dispense(request) => request.request_id.clone(),
+    };
+    let span = watch::event(&request_id);
+    decide_one(engine, caller, request).instrument(span).await.unwrap_or_else(|error| {
+        let _named = watch::named(&request_id).entered();
+        Answer::Error(status::scan_error(&error))
+    })
+}
+
+async fn decide_one(engine: &Engine, caller: &Caller, request: Request) -> Result<Answer, EngineError> {
+    match request {
         Request::Check(request) => dispensing::check(engine, caller, request).await.map(Answer::Check),
         Request::Dispense(request) => {
             dispensing::dispense(engine, caller, request).await.map(Answer::Dispense)
         }
-    };
-    answer.unwrap_or_else(|error| Answer::Error(status::scan_error(&error)))
+    }
 }
 
 fn codes_in(request: &Request) -> usize {

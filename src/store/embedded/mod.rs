@@ -118,6 +118,7 @@ pub struct EmbeddedStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     state: watch::Receiver<StoreState>,
     hasher: SipHasher24,
+    disk_free_bytes_min: u64,
 }
 
 impl std::fmt::Debug for EmbeddedStore {
@@ -150,7 +151,8 @@ impl EmbeddedStore {
             .spawn(move || writer.run(waiting))
             .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
         let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
-        Ok(Self { dir: dir.to_owned(), id, tables, jobs, writer, state, hasher })
+        let (dir, disk_free_bytes_min) = (dir.to_owned(), options.disk_free_bytes_min);
+        Ok(Self { dir, id, tables, jobs, writer, state, hasher, disk_free_bytes_min })
     }
 }
 

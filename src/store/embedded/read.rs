@@ -13,13 +13,16 @@ use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::event::RegistryMoment;
+use crate::store::log::free_bytes;
 use crate::store::{
     Answering, AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, RegistryStore, Store,
     StoreError, StoreState,
 };
+use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
 use std::ops::Bound;
 use std::sync::PoisonError;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::{oneshot, watch};
 
 impl EmbeddedStore {
@@ -160,6 +163,18 @@ impl RegistryStore for EmbeddedStore {
 impl Store for EmbeddedStore {
     fn state(&self) -> watch::Receiver<StoreState> {
         self.state.clone()
+    }
+
+    fn gauges(&self) -> StoreGauges {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        StoreGauges {
+            log_end_bytes: self.tables.watermark().unwrap_or(0),
+            tables_bytes: self.tables.db.disk_space().unwrap_or(0),
+            waiting_changes: jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity()),
+            waiting_changes_max: jobs.as_ref().map_or(0, Sender::max_capacity),
+            disk_free_bytes: free_bytes(&self.dir).ok(),
+            disk_free_bytes_min: self.disk_free_bytes_min,
+        }
     }
 
     fn close(&self) -> Answering<'_, ()> {

@@ -159,7 +159,7 @@ impl Writer {
                 self.say(StoreState::Full(why.clone()));
                 return Some(StoreError::Full(why));
             }
-            Ok(free) => telemetry::disk_free(free),
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "free disk space cannot be told"),
         }
         self.say(StoreState::Ready);

@@ -2,9 +2,9 @@
 
 use super::held::HeldWorld;
 use super::{answers, decision, open, sale, scanned, within};
-use crate::operations::page;
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
+use crate::support::process::page;
 use crate::support::world::{OTHER_PHARMACY, PHARMACY, World, code, connect, dispense, load_province};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -28,6 +28,7 @@ use tracegate::store::{
     Answering, AwaitedKey, Change, ClaimFeed, ClaimFollower, ClaimLedger, Codes, CommitError, LoadStatus,
     PurchaseBook, RegistryStore, Store, StoreError, StoreState,
 };
+use tracegate::telemetry::StoreGauges;
 
 /// Request ids that begin so are held back at their commit.
 pub const HELD: &str = "held";
@@ -151,6 +152,10 @@ impl RegistryStore for HeldStore {
 impl Store for HeldStore {
     fn state(&self) -> watch::Receiver<StoreState> {
         self.inner.state()
+    }
+
+    fn gauges(&self) -> StoreGauges {
+        self.inner.gauges()
     }
 
     fn close(&self) -> Answering<'_, ()> {

@@ -1,0 +1,43 @@
+//! What is in force and how full things are, told to telemetry now and then. Must not decide anything.
+
+use super::Engine;
+use crate::telemetry;
+use std::sync::Arc;
+
+/// Tells what is in force, and remembers what it has told: a registry of many rows is looked at only when it changed.
+#[derive(Debug)]
+pub struct Gauges {
+    engine: Arc<Engine>,
+    registry: Option<u64>,
+    policy: Option<String>,
+}
+
+impl Gauges {
+    /// Gauges of an engine; nothing is told yet.
+    pub const fn of(engine: Arc<Engine>) -> Self {
+        Self { engine, registry: None, policy: None }
+    }
+
+    /// Looks, and tells.
+    pub async fn look(&mut self) {
+        let knowledge = self.engine.knowledge();
+        let registry = &knowledge.registry;
+        if self.registry != Some(registry.version) {
+            telemetry::registry_is(registry.version, registry.counts());
+            for (division, at) in registry.oldest_feeds() {
+                telemetry::feeds_complete_up_to(division, at.as_second());
+            }
+            self.registry = Some(registry.version);
+        }
+        let policy = knowledge.policy.version().to_string();
+        if self.policy.as_ref() != Some(&policy) {
+            telemetry::policy_is(self.policy.replace(policy.clone()), policy);
+        }
+        // The system is asked for free space, and may take its time.
+        let store = Arc::clone(self.engine.store());
+        match tokio::task::spawn_blocking(move || store.gauges()).await {
+            Ok(gauges) => telemetry::store_measured(gauges),
+            Err(error) => tracing::warn!(%error, "the store could not be measured"),
+        }
+    }
+}
