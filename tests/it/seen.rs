@@ -1,5 +1,6 @@
 //! What is seen from outside: metrics, readiness, log lines, spans, and what `deploy/` makes of them.
 
+mod deploy;
 mod load;
 mod logs;
 mod metrics;
