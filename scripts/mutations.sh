@@ -19,7 +19,7 @@ mutations=(
     'src/domain/judge/codes.rs| && !drug.carton_only| \&\& drug.carton_only'
     'src/domain/judge/purchases.rs|if sold > position.bought()|if sold >= position.bought()'
     'src/domain/judge/purchases.rs|duration_since(at) > lag|duration_since(at) >= lag'
-    'src/domain/judge/quantity.rs|day <= national_until|day < national_until'
+    'src/domain/judge/quantity.rs|at.day <= settings.no_code_list_until|at.day < settings.no_code_list_until'
     'src/domain/judge/sale.rs|duration_since(\*at) > limit|duration_since(*at) >= limit'
     'src/domain/judge/sale.rs|duration_since(now) > skew|duration_since(now) >= skew'
     'policy/national.toml|no_code_list_until = 2025-12-31|no_code_list_until = 2026-12-31'

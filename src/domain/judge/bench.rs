@@ -110,12 +110,7 @@ impl<'a> Bench<'a> {
 
     /// Raises a finding about a line; gives what the rule does.
     pub fn raise(&mut self, view: &LineView<'_>, reason: Reason, note: Note) -> Enforcement {
-        let cap = if view.situation.payment == Payment::SelfPaid && !is_never_capped(reason) {
-            Enforcement::Remind
-        } else {
-            Enforcement::Block
-        };
-        let at_most = note.at_most.min(cap);
+        let at_most = note.at_most.min(cap_of_payment(reason, view.situation.payment));
         self.keep(reason, Some(view.line.number), note.at_most(at_most), &view.situation)
     }
 
@@ -185,6 +180,15 @@ impl<'a> Bench<'a> {
             })
             .collect();
         (verdict, self.findings, changes)
+    }
+}
+
+/// A self-paid line is no fund matter: its findings remind at most.
+pub(super) fn cap_of_payment(reason: Reason, payment: Payment) -> Enforcement {
+    if payment == Payment::SelfPaid && !is_never_capped(reason) {
+        Enforcement::Remind
+    } else {
+        Enforcement::Block
     }
 }
 

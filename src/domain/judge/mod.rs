@@ -7,6 +7,7 @@
 mod bench;
 mod claims;
 mod codes;
+mod explain;
 mod purchases;
 mod quantity;
 mod returns;
@@ -15,6 +16,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{Explained, Question, Remark, usual_scene};
 pub use returns::{judge_return, scene_of};
 pub use sale::{Mode, SaleFacts, judge_sale};
 pub use settle::{judge_confirm, judge_movement, judge_void};

@@ -4,8 +4,10 @@ use super::Awaited;
 use super::bench::{Bench, LineView, Note};
 use crate::domain::code::Scan;
 use crate::domain::drug::Drug;
+use crate::domain::party::Institution;
 use crate::domain::purchase::Position;
 use crate::domain::verdict::{Enforcement, Evidence, Reason};
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::collections::HashMap;
@@ -75,14 +77,8 @@ impl Bench<'_> {
         complete_up_to.is_some_and(|at| self.grounds.now.duration_since(at) > lag)
     }
 
-    /// Before an institution's go-live day purchase rules only observe.
     fn cap_before_go_live(&self, view: &LineView<'_>) -> Enforcement {
-        let goes_live_on = self.institution.and_then(|i| i.goes_live_on);
-        if goes_live_on.is_some_and(|day| view.situation.day < day) {
-            Enforcement::Observe
-        } else {
-            Enforcement::Block
-        }
+        cap_before_go_live(self.institution, view.situation.day)
     }
 
     /// Listed prices are per pack, sale prices per smallest priced unit, rounded somewhere on the way: the
@@ -106,4 +102,10 @@ impl Bench<'_> {
             );
         }
     }
+}
+
+/// Before an institution's go-live day purchase rules only observe.
+pub(super) fn cap_before_go_live(institution: Option<&Institution>, day: Date) -> Enforcement {
+    let goes_live_on = institution.and_then(|i| i.goes_live_on);
+    if goes_live_on.is_some_and(|live| day < live) { Enforcement::Observe } else { Enforcement::Block }
 }

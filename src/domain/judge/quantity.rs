@@ -1,9 +1,12 @@
 //! Quantities against packs and codes, and why no code may be due.
 
+use super::Grounds;
 use super::bench::{Bench, LineView, Note};
 use super::codes::Coded;
 use crate::domain::code::Scan;
 use crate::domain::drug::PackLevel;
+use crate::domain::policy::{Settings, Situation};
+use crate::domain::registry::Registry;
 use crate::domain::verdict::{Evidence, Reason};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -43,19 +46,11 @@ impl Bench<'_> {
         if listed { Due::Listed } else { Due::Yes }
     }
 
-    /// A region's own entries count until their own date, national ones until the policy's.
     fn is_listed_without_code(&self, view: &LineView<'_>) -> bool {
-        let Some(catalog_code) = &view.catalog_code else {
-            return false;
-        };
-        let day = view.situation.day;
-        let national_until = self.grounds.policy.settings().no_code_list_until;
-        let division = view.situation.institution.division;
-        self.grounds.registry.no_code_entries(catalog_code).iter().any(|entry| {
-            entry.is_valid_on(day)
-                && division.is_within(&entry.division_prefix)
-                && (!entry.division_prefix.is_empty() || day <= national_until)
-        })
+        let Grounds { registry, policy, .. } = self.grounds;
+        view.catalog_code
+            .as_deref()
+            .is_some_and(|code| is_listed_without_code(registry, policy.settings(), code, &view.situation))
     }
 
     /// The quantity of a line against whole packs, and packs against codes.
@@ -111,6 +106,21 @@ impl Bench<'_> {
         let of_codes = || view.codes.iter().filter_map(|c| c.drug.as_ref()?.units_per_pack).collect();
         of_line.filter(|sizes| !sizes.is_empty()).unwrap_or_else(of_codes)
     }
+}
+
+/// Whether stock of a drug may lack codes there and then. A region's own entries of the no-code list count until
+/// their own date, national ones until the policy's.
+pub(super) fn is_listed_without_code(
+    registry: &Registry,
+    settings: &Settings,
+    catalog_code: &str,
+    at: &Situation<'_>,
+) -> bool {
+    registry.no_code_entries(catalog_code).iter().any(|entry| {
+        entry.is_valid_on(at.day)
+            && at.institution.division.is_within(&entry.division_prefix)
+            && (!entry.division_prefix.is_empty() || at.day <= settings.no_code_list_until)
+    })
 }
 
 /// How many packs a quantity is.

@@ -8,7 +8,7 @@ use crate::domain::claim::{Event, ReturnEvent, ReturnStanding};
 use crate::domain::code::{CodeKey, Scan};
 use crate::domain::document::ReturnDocument;
 use crate::domain::event::{Payment, Scene};
-use crate::domain::party::{InstitutionCode, InstitutionKind};
+use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::{Evidence, Reason, Verdict};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
@@ -60,10 +60,7 @@ pub fn judge_return(
 
 /// Where an institution hands out goods, where nobody says it.
 pub fn scene_of(institution: InstitutionCode) -> Scene {
-    match institution.kind() {
-        InstitutionKind::Hospital => Scene::Outpatient,
-        InstitutionKind::Pharmacy => Scene::Pharmacy,
-    }
+    super::usual_scene(institution.kind())
 }
 
 impl Bench<'_> {

@@ -5,6 +5,7 @@
 
 mod codes;
 mod duplicates;
+mod explained;
 mod messages;
 mod policy;
 mod purchases;

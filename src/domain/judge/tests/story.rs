@@ -1,5 +1,6 @@
 //! What happens in the world: sales, returns, confirmations, voids, movements; each with what it must give.
 
+use super::explained;
 use super::world::{World, code, moment, paper};
 use crate::domain::claim::MovementKind;
 use crate::domain::document::{Document, Line, Movement, ReturnDocument};
@@ -201,6 +202,8 @@ impl Deed<'_> {
             line.occurred_at = line.occurred_at.or(self.occurred_at);
         }
         let judgement = self.judge();
+        let now = self.now.or(self.occurred_at).unwrap();
+        explained::agrees(self.world, &self.document, matches!(self.act, Act::Return), now, &judgement);
         let found: Vec<String> = judgement.findings.iter().map(words).collect();
         let name = self.world.name;
         let document_no = self.document.document_no.clone().unwrap_or_default();
