@@ -2,13 +2,17 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Grpc};
-use crate::engine::{Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping};
+use crate::domain::party::Caller;
+use crate::engine::{
+    Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping, Policies, PolicyMistake, PolicySource,
+};
 use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
+use crate::grpc::pb::policy_service_server::PolicyServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
-use crate::grpc::{Dispensing, Door, Purchases, Registries, ScanLimits, Watch, pb};
+use crate::grpc::{Dispensing, Door, PolicyDoor, Purchases, Registries, ScanLimits, Watch, pb};
 use crate::http::Watched;
-use crate::policy_files::{self, LoadError};
+use crate::policy_files;
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::{Store, StoreState};
 use crate::telemetry;
@@ -26,6 +30,10 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+
+mod policy_source;
+
+use policy_source::PolicyFiles;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +53,7 @@ pub enum StartError {
     Store(#[from] OpenError),
     /// The policy is not valid.
     #[error("the policy has {} mistake(s):\n  {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
-    Policy(Vec<LoadError>),
+    Policy(Vec<PolicyMistake>),
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -66,7 +74,6 @@ pub struct Gateway {
     address: SocketAddr,
     http_address: Option<SocketAddr>,
     engine: Arc<Engine>,
-    policy_files: Vec<PathBuf>,
     store: Arc<dyn Store>,
     keeper: Arc<IndexKeeper>,
     keeping: JoinHandle<()>,
@@ -97,9 +104,9 @@ impl Gateway {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let policy = load_policy(&config.policy_files)?;
+        let policies = open_policies(config).await?;
         let store: Arc<dyn Store> = Arc::new(open_store(config).await?);
-        let engine = Engine::start(Arc::clone(&store), clock, policy, config.limits, config.index).await?;
+        let engine = Engine::start(Arc::clone(&store), clock, policies, config.limits, config.index).await?;
         let engine = Arc::new(engine);
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
@@ -126,12 +133,10 @@ impl Gateway {
             watchers.push(tokio::spawn(crate::http::serve(listener, watched)));
         }
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
-        let policy_files = config.policy_files.clone();
         Ok(Self {
             address,
             http_address,
             engine,
-            policy_files,
             store,
             keeper,
             keeping,
@@ -158,19 +163,10 @@ impl Gateway {
         self.keeper.state()
     }
 
-    /// Reads the policy files again. A bad file leaves the old policy in force.
+    /// Reads the policy files again, as `ReloadPolicy` does. A bad file leaves the old policy in force; the log
+    /// tells what came of it.
     pub async fn reload_policy(&self) {
-        let before = self.engine.knowledge().policy.version();
-        match load_policy(&self.policy_files) {
-            Ok(policy) => match self.engine.set_policy(policy).await {
-                Ok(()) => {
-                    let now = self.engine.knowledge().policy.version();
-                    tracing::info!(%before, %now, "policy read again");
-                }
-                Err(error) => tracing::error!(%error, in_force = %before, "the old policy stays in force"),
-            },
-            Err(error) => tracing::error!(%error, in_force = %before, "the old policy stays in force"),
-        }
+        drop(self.engine.reload_policy(&Caller::Operator).await);
     }
 
     /// Stops listening, finishes what is in flight within the deadline, closes the store.
@@ -211,7 +207,16 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 /// The built-in rules with files over them.
 pub fn load_policy(files: &[PathBuf]) -> Result<crate::domain::policy::Policy, StartError> {
-    policy_files::load_with_built_in(files).map_err(StartError::Policy)
+    let told = |errors: Vec<_>| StartError::Policy(errors.into_iter().map(PolicyMistake::from).collect());
+    policy_files::load_with_built_in(files).map_err(told)
+}
+
+/// The policy files that the settings name, read for the first time.
+/// The policies that a configuration names, each over the built-in rules.
+pub async fn open_policies(config: &Config) -> Result<Policies, StartError> {
+    let (in_force, shadow) = (config.policy_files.clone(), config.shadow_files.clone());
+    let source: Arc<dyn PolicySource> = Arc::new(PolicyFiles { in_force, shadow });
+    tokio::task::spawn_blocking(move || Policies::load(source)).await?.map_err(StartError::Policy)
 }
 
 async fn open_store(config: &Config) -> Result<EmbeddedStore, StartError> {
@@ -238,6 +243,7 @@ async fn serve(
     let bytes = grpc.message_bytes_max;
     let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
     let purchases = PurchaseServiceServer::new(Purchases(door.clone()));
+    let policies = PolicyServiceServer::new(PolicyDoor(door.clone()));
     let registries = RegistryServiceServer::new(Registries(door));
     let router = Server::builder()
         .initial_stream_window_size(grpc.stream_window_bytes)
@@ -251,6 +257,7 @@ async fn serve(
         .add_service(health)
         .add_optional_service(grpc.reflection.then_some(reflection))
         .add_service(dispensing.max_decoding_message_size(bytes))
+        .add_service(policies.max_decoding_message_size(bytes))
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -304,6 +311,7 @@ async fn say_serving(reporter: &HealthReporter, serving: bool) {
     let services = [
         "",
         DispensingServiceServer::<Dispensing>::NAME,
+        PolicyServiceServer::<PolicyDoor>::NAME,
         PurchaseServiceServer::<Purchases>::NAME,
         RegistryServiceServer::<Registries>::NAME,
     ];

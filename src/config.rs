@@ -34,6 +34,8 @@ pub struct Config {
     pub index_save_every: Duration,
     /// Rule files over the built-in ones.
     pub policy_files: Vec<PathBuf>,
+    /// Rule files over the built-in ones that are judged beside those in force; empty = none.
+    pub shadow_files: Vec<PathBuf>,
     /// What a request may bring.
     pub limits: Limits,
     /// How long requests in flight may take to finish at shutdown.
@@ -134,6 +136,7 @@ struct RawIndex {
 #[derive(Debug, Deserialize)]
 struct RawPolicy {
     files: Vec<PathBuf>,
+    shadow_files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -280,6 +283,7 @@ impl Raw {
             },
             index_save_every: seconds(index.save_seconds),
             policy_files: policy.files,
+            shadow_files: policy.shadow_files,
             limits: Limits {
                 lines_per_document_max: limits.lines_per_document_max,
                 codes_per_line_max: limits.codes_per_line_max,

@@ -2,19 +2,21 @@
 
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply, request_key};
 use crate::clock::Stopwatch;
-use crate::domain::claim::EVENTS_PER_INSTITUTION_MAX;
+use crate::domain::claim::{EVENTS_PER_INSTITUTION_MAX, History};
+use crate::domain::code::{CodeKey, ScanRules};
 use crate::domain::document::{Document, Movement, ReturnDocument};
 use crate::domain::judge::{
-    ClaimChange, Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale,
+    ClaimChange, Grounds, Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale,
 };
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
+use crate::domain::registry::Registry;
 use crate::domain::verdict::Verdict;
 use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange};
 use crate::telemetry;
 use rust_decimal::Decimal;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 impl Engine {
     /// What the verdict of a document would be. Changes nothing.
@@ -115,6 +117,7 @@ impl Engine {
             match self.store.commit(change).await {
                 Ok(()) => {
                     count(call, &answer, started);
+                    self.judge_beside(call, &key, &body, &answer, &facts).await;
                     return Ok(Reply::first(answer));
                 }
                 Err(CommitError::Conflict) => {}
@@ -132,14 +135,15 @@ impl Engine {
         request_id: &str,
     ) -> Result<(Answer, Judgement, Facts), EngineError> {
         let knowledge = self.knowledge.get();
-        let request = Request::of(body, &knowledge);
+        let request = Request::of(body, &knowledge.scan_rules, &knowledge.registry);
         let paper = self.paper(request.document_no, request.visit_no, request_id);
         let facts = self
             .gather(ask, &knowledge, request.institution, paper, &request.reading, request.catalog_codes)
             .await?;
-        let judgement = judge_body(body, &request.reading, &facts);
+        let judgement = judge_body(body, &request.reading, facts.grounds());
         let institution = request.institution;
-        if let Some(change) = judgement.claims.iter().find(|c| is_overfull(&facts, c, institution)) {
+        if let Some(change) = judgement.claims.iter().find(|c| is_overfull(&facts.histories, c, institution))
+        {
             let code = &change.key;
             return Err(EngineError::Precondition(format!(
                 "{institution} has {EVENTS_PER_INSTITUTION_MAX} sales and returns of {code} on record, the most that \
@@ -171,17 +175,16 @@ fn count(call: &'static str, answer: &Answer, started: Stopwatch) {
 }
 
 /// The parts of a request that facts are gathered for.
-struct Request<'a> {
-    institution: InstitutionCode,
+pub(super) struct Request<'a> {
+    pub institution: InstitutionCode,
     document_no: Option<&'a str>,
     visit_no: Option<&'a str>,
-    reading: Reading,
-    catalog_codes: BTreeSet<String>,
+    pub reading: Reading,
+    pub catalog_codes: BTreeSet<String>,
 }
 
 impl<'a> Request<'a> {
-    fn of(body: &'a Recorded, knowledge: &Knowledge) -> Self {
-        let rules = &knowledge.scan_rules;
+    pub fn of(body: &'a Recorded, rules: &ScanRules, registry: &Registry) -> Self {
         match body {
             Recorded::Dispense { document, .. } | Recorded::ReportedSale(document) => {
                 let reading = Reading::of(&document.lines, rules);
@@ -189,7 +192,7 @@ impl<'a> Request<'a> {
                     institution: document.institution,
                     document_no: document.document_no.as_deref(),
                     visit_no: document.visit_no.as_deref(),
-                    catalog_codes: reading.catalog_codes(&document.lines, &knowledge.registry),
+                    catalog_codes: reading.catalog_codes(&document.lines, registry),
                     reading,
                 }
             }
@@ -199,7 +202,7 @@ impl<'a> Request<'a> {
                     institution: document.institution,
                     document_no: document.document_no.as_deref(),
                     visit_no: document.visit_no.as_deref(),
-                    catalog_codes: reading.catalog_codes(&document.lines, &knowledge.registry),
+                    catalog_codes: reading.catalog_codes(&document.lines, registry),
                     reading,
                 }
             }
@@ -214,12 +217,15 @@ impl<'a> Request<'a> {
     }
 }
 
-fn is_overfull(facts: &Facts, change: &ClaimChange, institution: InstitutionCode) -> bool {
-    facts.histories.get(&change.key).is_some_and(|history| history.is_full_for(institution))
+pub(super) fn is_overfull(
+    histories: &HashMap<CodeKey, History>,
+    change: &ClaimChange,
+    institution: InstitutionCode,
+) -> bool {
+    histories.get(&change.key).is_some_and(|history| history.is_full_for(institution))
 }
 
-fn judge_body(body: &Recorded, reading: &Reading, facts: &Facts) -> Judgement {
-    let grounds = facts.grounds();
+pub(super) fn judge_body(body: &Recorded, reading: &Reading, grounds: Grounds<'_>) -> Judgement {
     let sale = |document, mode| judge_sale(SaleFacts { grounds, document, reading, mode });
     match body {
         Recorded::Dispense { document, hold: true } => sale(document, Mode::Hold),

@@ -1,5 +1,6 @@
 //! Why a use case gives no answer. A duplicate is not among these: it is an answer.
 
+use super::policy::PolicyMistake;
 use crate::store::{CommitError, StoreError};
 
 /// Why a call was refused. Texts are for the caller: they say what is wrong and what to do.
@@ -36,6 +37,16 @@ pub enum EngineError {
     /// The call does not fit what stands.
     #[error("{0}")]
     Precondition(String),
+    /// The policy files of this gateway have mistakes; what was in force stays in force.
+    #[error(
+        "the policy files have {} mistake(s), the old policy stays in force: {}",
+        .0.len(),
+        listed(.0)
+    )]
+    PolicyFiles(Vec<PolicyMistake>),
+    /// The policy texts of a request have mistakes; nothing was started.
+    #[error("the policy texts have {} mistake(s), nothing was started: {}", .0.len(), listed(.0))]
+    PolicyTexts(Vec<PolicyMistake>),
     /// Not this caller's business.
     #[error("{0}")]
     Denied(String),
@@ -53,6 +64,11 @@ pub enum EngineError {
     InDoubt(String),
 }
 
+/// Every mistake, one after the other.
+fn listed(mistakes: &[PolicyMistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 impl EngineError {
     /// Bad input in a field.
     pub fn invalid(field: impl Into<String>, what: impl Into<String>) -> Self {
@@ -68,6 +84,7 @@ impl EngineError {
             Self::Precondition(_) => "precondition",
             Self::Denied(_) => "denied",
             Self::NotFound(_) => "not_found",
+            Self::PolicyFiles(_) | Self::PolicyTexts(_) => "policy",
             Self::Contended => "contended",
             Self::Store(StoreError::Full(_)) => "store_full",
             Self::Store(StoreError::Stopped(_)) => "store_stopped",
@@ -86,6 +103,8 @@ impl EngineError {
             | Self::DifferentBody { .. }
             | Self::Closed { .. }
             | Self::Precondition(_)
+            | Self::PolicyFiles(_)
+            | Self::PolicyTexts(_)
             | Self::Denied(_)
             | Self::NotFound(_) => false,
         }

@@ -1,6 +1,8 @@
 //! Registry and policy in force: read by everybody, replaced as a whole.
 
 use super::EngineError;
+use super::policy::InForce;
+use super::shadow::{Shadow, ShadowRun};
 use crate::domain::code::ScanRules;
 use crate::domain::party::{Institution, InstitutionCode, Pool};
 use crate::domain::policy::Policy;
@@ -16,22 +18,41 @@ pub struct Knowledge {
     pub policy: Arc<Policy>,
     /// How scans are read, compiled from both.
     pub scan_rules: ScanRules,
+    /// Where the rules in force came from, and when.
+    pub in_force: InForce,
+    /// The policy that is judged beside the one in force, where one is.
+    pub shadow: Option<Shadow>,
 }
 
 impl Knowledge {
-    /// Puts registry and policy together.
-    pub fn new(registry: Arc<Registry>, policy: Arc<Policy>) -> Result<Self, EngineError> {
-        let settings = policy.settings();
-        let scan_rules =
-            ScanRules::new(&settings.url_hosts, &settings.placeholder_patterns, registry.own_schemes())
-                .map_err(|e| EngineError::invalid("pattern", e.to_string()))?;
-        Ok(Self { registry, policy, scan_rules })
+    /// Puts registry and policies together.
+    pub fn new(
+        registry: Arc<Registry>,
+        in_force: InForce,
+        shadow: Option<Arc<ShadowRun>>,
+    ) -> Result<Self, EngineError> {
+        let scan_rules = scan_rules_of(&in_force.policy, &registry)?;
+        let shadow = shadow.map(|run| Shadow::new(run, &in_force.policy, &registry)).transpose()?;
+        Ok(Self { registry, policy: Arc::clone(&in_force.policy), scan_rules, in_force, shadow })
+    }
+
+    /// The same policies over another registry.
+    pub fn with_registry(&self, registry: Registry) -> Result<Self, EngineError> {
+        let run = self.shadow.as_ref().map(|shadow| Arc::clone(&shadow.run));
+        Self::new(Arc::new(registry), self.in_force.clone(), run)
     }
 
     /// Whose purchases count for an institution.
     pub fn pool_of(&self, code: InstitutionCode) -> Pool {
         self.registry.institution(code).map_or(Pool::Institution(code), Institution::pool)
     }
+}
+
+/// How scans are read under a policy.
+pub(super) fn scan_rules_of(policy: &Policy, registry: &Registry) -> Result<ScanRules, EngineError> {
+    let settings = policy.settings();
+    ScanRules::new(&settings.url_hosts, &settings.placeholder_patterns, registry.own_schemes())
+        .map_err(|e| EngineError::invalid("pattern", e.to_string()))
 }
 
 /// Holds what is in force.

@@ -1,6 +1,6 @@
 //! Everything a request may bring has a limit; the error names it.
 
-use super::EngineError;
+use super::{EngineError, PolicyText};
 use crate::domain::document::{Document, Line, ReturnDocument};
 use crate::domain::outcome::REQUEST_ID_BYTES_MAX;
 use crate::domain::purchase::PurchaseRecord;
@@ -40,6 +40,12 @@ impl Default for Limits {
 
 /// Bytes of a name, a note or a pattern in a loaded row.
 const LONG_TEXT_BYTES_MAX: usize = 1_000;
+
+/// Policy texts in one request.
+const POLICY_TEXTS_MAX: usize = 16;
+
+/// Bytes of all policy texts in one request together.
+const POLICY_TEXT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The largest quantity or price that is still arithmetic and not a mistake.
 const AMOUNT_MAX: i64 = 1_000_000_000_000;
@@ -142,6 +148,28 @@ impl Limits {
             }
             RegistryRow::Feed(_) => Ok(()),
         }
+    }
+
+    /// Checks policy texts as far as they are texts; what they say is for the reader.
+    pub fn check_policy_texts(&self, texts: &[PolicyText]) -> Result<(), EngineError> {
+        if texts.is_empty() || texts.len() > POLICY_TEXTS_MAX {
+            let what = format!("{} texts; send 1 to {POLICY_TEXTS_MAX}", texts.len());
+            return Err(EngineError::invalid("files", what));
+        }
+        let bytes: usize = texts.iter().map(|t| t.text.len()).sum();
+        if bytes > POLICY_TEXT_BYTES_MAX {
+            let what = format!("{bytes} bytes in all, at most {POLICY_TEXT_BYTES_MAX} are allowed");
+            return Err(EngineError::invalid("files", what));
+        }
+        let mut names = BTreeSet::new();
+        for (at, PolicyText { name, .. }) in texts.iter().enumerate() {
+            let field = format!("files[{at}].name");
+            self.check_text(&field, Some(name))?;
+            if name.is_empty() || !names.insert(name) {
+                return Err(EngineError::invalid(field, "is empty or stands twice; name each text"));
+            }
+        }
+        Ok(())
     }
 
     fn check_lines(&self, lines: &[Line]) -> Result<(), EngineError> {

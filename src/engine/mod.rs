@@ -6,23 +6,33 @@
 
 mod dispense;
 mod error;
+mod explain;
 mod gauges;
 mod keeper;
 mod knowledge;
 mod limits;
 mod outcome;
+mod policy;
 mod purchase;
 mod registry;
 mod settle;
+mod shadow;
+mod tally;
 
 pub use error::EngineError;
+pub use explain::{AskedDrug, AskedInstitution, Explanation, PolicyQuestion, Understood, UnderstoodDrug};
 pub use gauges::Gauges;
 pub use keeper::{IndexKeeper, IndexState, Keeping};
 pub use knowledge::Knowledge;
 pub use limits::Limits;
 pub use outcome::OutcomeReply;
+pub use policy::{
+    InForce, LoadedPolicy, Policies, PolicyMistake, PolicySet, PolicySource, PolicyText, Reloaded,
+};
 pub use purchase::PurchaseView;
 pub use settle::{Settlement, VoidTarget};
+pub use shadow::{ShadowReport, ShadowRun};
+pub use tally::{Change as ShadowChange, Tally};
 
 use crate::clock::Clock;
 use crate::domain::claim::History;
@@ -30,7 +40,6 @@ use crate::domain::code::CodeKey;
 use crate::domain::judge::{Grounds, Judgement, Paper, Reading};
 use crate::domain::outcome::{Answer, Correction, Outcome, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode, Pool};
-use crate::domain::policy::Policy;
 use crate::domain::purchase::Position;
 use crate::index::{Index, IndexOptions, Seen, Sighting};
 use crate::store::Store;
@@ -38,6 +47,7 @@ use crate::telemetry;
 use jiff::Timestamp;
 use knowledge::KnowledgeCell;
 use outcome::InFlight;
+use policy::PolicyDesk;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -52,6 +62,7 @@ pub struct Engine {
     limits: Limits,
     index: Arc<Index>,
     in_flight: InFlight,
+    policies: PolicyDesk,
 }
 
 /// Whom a judgement asks about codes.
@@ -109,15 +120,16 @@ impl Engine {
     pub async fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        policy: Policy,
+        policies: Policies,
         limits: Limits,
         index: IndexOptions,
     ) -> Result<Self, EngineError> {
         let seed = blake3::derive_key("tracegate 2026 index of codes", store.identity().as_bytes());
         let index = Arc::new(Index::new(index, seed));
         let registry = store.load_registry().await?;
-        let knowledge = KnowledgeCell::new(Knowledge::new(Arc::new(registry), Arc::new(policy))?);
-        Ok(Self { store, clock, knowledge, limits, index, in_flight: InFlight::default() })
+        let (first, policies) = policies.opened(registry, clock.now())?;
+        let knowledge = KnowledgeCell::new(first);
+        Ok(Self { store, clock, knowledge, limits, index, in_flight: InFlight::default(), policies })
     }
 
     /// Registry and policy as they are now.

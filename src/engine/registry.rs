@@ -1,8 +1,7 @@
-//! Loading the registry, and changing the policy in force.
+//! Loading the registry.
 
-use super::{Engine, EngineError, Knowledge};
+use super::{Engine, EngineError};
 use crate::domain::party::Caller;
-use crate::domain::policy::Policy;
 use crate::domain::purchase::FeedScope;
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::LoadStatus;
@@ -27,7 +26,7 @@ impl Engine {
         }
         // Compiled before it is stored: a scheme that cannot be read must not get in.
         registry.version = before.registry.version;
-        let mut next = Knowledge::new(Arc::new(registry), Arc::clone(&before.policy))?;
+        let mut next = before.with_registry(registry)?;
         let (answers, version) = self.store.put_rows(rows, now).await?;
         if let Some(registry) = Arc::get_mut(&mut next.registry) {
             let grown = version > before.registry.version;
@@ -39,14 +38,6 @@ impl Engine {
             self.judge_awaited_again(None).await?;
         }
         Ok((answers, version))
-    }
-
-    /// Puts another policy in force.
-    pub async fn set_policy(&self, policy: Policy) -> Result<(), EngineError> {
-        let _changing = self.knowledge.changing.lock().await;
-        let before = self.knowledge.get();
-        self.knowledge.set(Knowledge::new(Arc::clone(&before.registry), Arc::new(policy))?);
-        Ok(())
     }
 }
 

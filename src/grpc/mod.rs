@@ -7,6 +7,7 @@ mod caller;
 mod codec;
 mod convert;
 mod dispensing;
+mod policy;
 mod purchase;
 mod registry;
 mod scan;
@@ -14,6 +15,7 @@ mod status;
 mod watch;
 
 pub use dispensing::Dispensing;
+pub use policy::PolicyDoor;
 pub use purchase::Purchases;
 pub use registry::Registries;
 pub use scan::{Incoming, ScanLimits};

@@ -2,12 +2,12 @@
 //! message.
 
 use super::pb;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, PolicyMistake};
 use crate::store::StoreError;
 use crate::telemetry;
 use std::time::Duration;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 /// How long a caller should wait before it sends a retryable request again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -19,6 +19,8 @@ pub(super) const FAILED: &str = "the gateway failed on this request; ask GetOutc
 pub(super) fn of(error: &EngineError) -> Status {
     let mut details = match error {
         EngineError::Invalid { field, what } => ErrorDetails::with_bad_request_violation(field, what),
+        EngineError::PolicyFiles(mistakes) => in_files(mistakes),
+        EngineError::PolicyTexts(mistakes) => in_texts(mistakes),
         EngineError::DifferentBody { .. }
         | EngineError::Closed { .. }
         | EngineError::Precondition(_)
@@ -31,7 +33,7 @@ pub(super) fn of(error: &EngineError) -> Status {
     if error.retryable() {
         details.set_retry_info(Some(RETRY_AFTER));
     }
-    Status::with_error_details(code_of(error), error.to_string(), details)
+    Status::with_error_details(code_of(error), clipped(error.to_string()), details)
 }
 
 /// The same as a message of a stream.
@@ -55,9 +57,13 @@ pub(super) fn scan_failed() -> pb::ScanError {
 
 fn code_of(error: &EngineError) -> Code {
     let code = match error {
-        EngineError::Invalid { .. } | EngineError::Store(StoreError::Unfit(_)) => Code::InvalidArgument,
+        EngineError::Invalid { .. }
+        | EngineError::PolicyTexts(_)
+        | EngineError::Store(StoreError::Unfit(_)) => Code::InvalidArgument,
         EngineError::DifferentBody { .. } => Code::AlreadyExists,
-        EngineError::Closed { .. } | EngineError::Precondition(_) => Code::FailedPrecondition,
+        EngineError::Closed { .. } | EngineError::Precondition(_) | EngineError::PolicyFiles(_) => {
+            Code::FailedPrecondition
+        }
         EngineError::Denied(_) => Code::PermissionDenied,
         EngineError::NotFound(_) => Code::NotFound,
         EngineError::Contended | EngineError::Store(_) | EngineError::InDoubt(_) => Code::Unavailable,
@@ -67,4 +73,50 @@ fn code_of(error: &EngineError) -> Code {
         tracing::warn!(%error, "a request could not be answered");
     }
     code
+}
+
+/// Bytes of mistakes that a status carries: it travels in trailers, which some peers limit to 8 KiB.
+/// What is not ASCII takes three times its size in a message.
+const MISTAKE_BYTES_MAX: usize = 2_400;
+
+/// Bytes of a status message.
+const MESSAGE_BYTES_MAX: usize = 1_000;
+
+/// As many mistakes as fit, each with its place and what is wrong, and a last one that counts the others.
+fn told(mistakes: &[PolicyMistake]) -> Vec<(String, String)> {
+    let mut left = MISTAKE_BYTES_MAX;
+    let mut told = Vec::new();
+    for (at, mistake) in mistakes.iter().enumerate() {
+        let (place, reason) = (mistake.place(), mistake.reason.clone());
+        match left.checked_sub(place.len() + reason.len()) {
+            Some(rest) => left = rest,
+            None => {
+                let more = mistakes.len() - at;
+                let all = "`tracegate policy check` tells all";
+                told.push(("…".to_owned(), format!("and {more} more; {all}")));
+                break;
+            }
+        }
+        told.push((place, reason));
+    }
+    told
+}
+
+fn in_files(mistakes: &[PolicyMistake]) -> ErrorDetails {
+    let violation = |(place, reason)| PreconditionViolation::new("POLICY_FILE", place, reason);
+    ErrorDetails::with_precondition_failure(told(mistakes).into_iter().map(violation).collect::<Vec<_>>())
+}
+
+fn in_texts(mistakes: &[PolicyMistake]) -> ErrorDetails {
+    let violation = |(place, reason)| FieldViolation::new(place, reason);
+    ErrorDetails::with_bad_request(told(mistakes).into_iter().map(violation).collect::<Vec<_>>())
+}
+
+fn clipped(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES_MAX {
+        let end = (0..=MESSAGE_BYTES_MAX).rev().find(|at| message.is_char_boundary(*at));
+        message.truncate(end.unwrap_or_default());
+        message.push('…');
+    }
+    message
 }

@@ -12,7 +12,7 @@ pub const CALLS: [&str; 6] =
 /// The verdicts.
 pub const VERDICTS: [&str; 4] = ["ALLOW", "REMIND", "BLOCK", "PENDING"];
 /// Why a request got no answer.
-pub const REFUSALS: [&str; 12] = [
+pub const REFUSALS: [&str; 13] = [
     "invalid",
     "different_body",
     "closed",
@@ -25,6 +25,7 @@ pub const REFUSALS: [&str; 12] = [
     "store_unreadable",
     "unfit",
     "in_doubt",
+    "policy",
 ];
 /// The parts of readiness.
 pub const READY_PARTS: [&str; 3] = ["store", "index", "listener"];
@@ -108,6 +109,16 @@ pub fn refused(kind: &'static str) {
         Some(counter) => counter.increment(1),
         None => counter!(names::REFUSALS_TOTAL, "kind" => kind).increment(1),
     }
+}
+
+/// A document was judged by the shadow policy too.
+pub fn shadowed(was: &'static str, would: &'static str) {
+    counter!(names::SHADOW_DOCUMENTS, "was" => was, "would" => would).increment(1);
+}
+
+/// The shadow policy could not judge a document.
+pub fn shadow_failed() {
+    counter!(names::SHADOW_FAILED).increment(1);
 }
 
 /// A group was made durable and applied.

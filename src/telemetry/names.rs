@@ -25,6 +25,8 @@ pub(super) const INDEX_PLANNED: &str = "tracegate_index_codes_planned";
 pub(super) const INDEX_BYTES: &str = "tracegate_index_filter_bytes";
 pub(super) const INDEX_HOT: &str = "tracegate_index_hot_codes";
 pub(super) const INDEX_COMPLETE: &str = "tracegate_index_complete";
+pub(super) const SHADOW_DOCUMENTS: &str = "tracegate_shadow_documents_total";
+pub(super) const SHADOW_FAILED: &str = "tracegate_shadow_failed_total";
 pub(super) const SCAN_STREAMS: &str = "tracegate_scan_streams";
 pub(super) const SCANS_IN_FLIGHT: &str = "tracegate_scans_in_flight";
 pub(super) const REGISTRY_ROWS: &str = "tracegate_registry_rows";
@@ -75,10 +77,16 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 35] = [
+pub const METRICS: [Metric; 37] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
+    counter(
+        SHADOW_DOCUMENTS,
+        &["was", "would"],
+        "Documents by verdict in force and verdict under the shadow policy",
+    ),
+    counter(SHADOW_FAILED, &[], "Documents that the shadow policy could not judge"),
     histogram(CALL_SECONDS, &["call"], "Time from a request to its durable answer, inside of the gateway"),
     counter(RPC_ANSWERS, &["method", "code"], "Calls that ended, by gRPC method and status"),
     histogram(RPC_SECONDS, &["method"], "Time from a call's head to its answer; of a stream, to its end"),

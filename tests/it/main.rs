@@ -17,6 +17,7 @@ mod edge_cases;
 mod faults;
 mod index;
 mod operations;
+mod policy;
 mod scan;
 mod seen;
 mod support;

@@ -1,10 +1,14 @@
 //! The only place where wire types and domain types meet.
 
+mod explain;
 mod names;
+mod policy;
 mod registry;
 mod request;
 mod response;
 
+pub(super) use explain::{explanation, question, shadow_report};
+pub(super) use policy::{page, settings as policy_settings};
 pub(super) use registry::{
     drug, drug_message, feed, institution, institution_message, no_code, no_code_message, own_scheme,
     own_scheme_message,

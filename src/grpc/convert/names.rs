@@ -22,6 +22,16 @@ by_name!(enforcement, Enforcement, pb::Enforcement, "ENFORCEMENT");
 by_name!(verdict, Verdict, pb::Verdict, "VERDICT");
 by_name!(reason, Reason, pb::Reason, "REASON");
 
+/// The reason that is asked about; `None` = every one.
+pub(super) fn asked_reason(value: pb::Reason) -> Option<Reason> {
+    Reason::from_name(value.as_str_name().strip_prefix("REASON_")?)
+}
+
+/// The class that is asked about; `None` = every one.
+pub(super) fn asked_class(value: pb::DuplicateClass) -> Option<DuplicateClass> {
+    DuplicateClass::from_name(value.as_str_name().strip_prefix("DUPLICATE_CLASS_")?)
+}
+
 pub(super) fn scene(value: pb::Scene) -> Option<Scene> {
     match value {
         pb::Scene::Unspecified => None,
@@ -66,9 +76,11 @@ mod tests {
         for value in Reason::ALL {
             assert_ne!(reason(*value), pb::Reason::Unspecified, "{value}");
             assert_eq!(reason(*value) as usize, *value as usize + 1, "{value}: order of precedence");
+            assert_eq!(asked_reason(reason(*value)), Some(*value), "{value}: there and back");
         }
         for value in DuplicateClass::ALL {
             assert_ne!(class(*value), pb::DuplicateClass::Unspecified, "{value}");
+            assert_eq!(asked_class(class(*value)), Some(*value), "{value}: there and back");
         }
         for value in Role::ALL {
             assert_ne!(role(*value), pb::Role::Unspecified, "{value}");
@@ -76,7 +88,7 @@ mod tests {
         for value in Verdict::ALL {
             assert_ne!(verdict(*value), pb::Verdict::Unspecified, "{value}");
         }
-        for value in Enforcement::ALL.iter().filter(|e| **e != Enforcement::Off) {
+        for value in Enforcement::ALL {
             assert_ne!(enforcement(*value), pb::Enforcement::Unspecified, "{value}");
         }
     }

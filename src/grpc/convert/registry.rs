@@ -10,7 +10,7 @@ use crate::grpc::pb;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-fn date(field: &str, text: &str) -> Result<Option<Date>, EngineError> {
+pub(super) fn date(field: &str, text: &str) -> Result<Option<Date>, EngineError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -19,7 +19,7 @@ fn date(field: &str, text: &str) -> Result<Option<Date>, EngineError> {
         .map_err(|_| EngineError::invalid(field, format!("{text:?} is no date; write yyyy-MM-dd")))
 }
 
-fn choice<T: Copy>(
+pub(super) fn choice<T: Copy>(
     field: &str,
     text: &str,
     all: &[T],
@@ -58,7 +58,7 @@ pub(crate) fn institution(wire: Option<pb::Institution>) -> Result<Institution, 
     })
 }
 
-fn text_of(date: Option<Date>) -> String {
+pub(super) fn text_of(date: Option<Date>) -> String {
     date.map(|d| d.to_string()).unwrap_or_default()
 }
 

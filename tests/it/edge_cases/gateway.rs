@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tracegate::clock::ManualClock;
 use tracegate::domain::document::{Document, Line, ReturnDocument};
@@ -15,10 +15,14 @@ use tracegate::domain::event::{Payment, Scene};
 use tracegate::domain::party::{
     Caller, Institution, InstitutionCode, InstitutionKind, InstitutionStatus, Ownership,
 };
+use tracegate::domain::policy::Policy;
 use tracegate::domain::purchase::{FeedScope, PurchaseFeed, PurchaseRecord, PurchaseSource};
 use tracegate::domain::registry::RegistryRow;
 use tracegate::domain::time::moment_of;
-use tracegate::engine::{Engine, EngineError, Limits, OutcomeReply, Reply, Settlement, VoidTarget};
+use tracegate::engine::{
+    Engine, EngineError, Limits, LoadedPolicy, OutcomeReply, Policies, PolicyMistake, PolicySet,
+    PolicySource, PolicyText, Reply, Settlement, VoidTarget,
+};
 use tracegate::index::IndexOptions;
 use tracegate::policy_files;
 use tracegate::store::Store;
@@ -86,7 +90,26 @@ pub struct Gateway {
     pub engine: Engine,
     pub clock: Arc<ManualClock>,
     pub disk: Disk,
+    rules: Arc<Rules>,
     dir: TempDir,
+}
+
+/// A source of policies that holds one, to be replaced.
+#[derive(Debug)]
+struct Rules(Mutex<Arc<Policy>>);
+
+impl PolicySource for Rules {
+    fn load(&self) -> Result<PolicySet, Vec<PolicyMistake>> {
+        let policy = Arc::clone(&self.0.lock().unwrap());
+        Ok(PolicySet { in_force: LoadedPolicy { policy, files: Vec::new() }, shadow: None })
+    }
+
+    fn read(&self, texts: &[PolicyText]) -> Result<LoadedPolicy, Vec<PolicyMistake>> {
+        let [national, hebei] = policy_files::BUILT_IN;
+        let own = texts.iter().map(|t| (t.name.as_str(), t.text.as_str()));
+        let layers: Vec<_> = [national, hebei].into_iter().chain(own).collect();
+        Ok(LoadedPolicy { policy: Arc::new(policy_files::load(&layers).unwrap()), files: Vec::new() })
+    }
 }
 
 /// `2026-03-10 09:00` in Shanghai.
@@ -203,10 +226,11 @@ impl Gateway {
         let store = EmbeddedStore::open_with(dir.path(), &options, Box::new(disk.clone())).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::at(moment("2026-03-10 09:00")));
-        let policy = policy_files::built_in();
-        let engine =
-            Engine::start(store, clock.clone(), policy, limits, IndexOptions::default()).await.unwrap();
-        Self { engine, clock, disk, dir }
+        let rules = Arc::new(Rules(Mutex::new(Arc::new(policy_files::built_in()))));
+        let policies = Policies::load(Arc::<Rules>::clone(&rules)).unwrap();
+        let index = IndexOptions::default();
+        let engine = Engine::start(store, clock.clone(), policies, limits, index).await.unwrap();
+        Self { engine, clock, disk, rules, dir }
     }
 
     /// The same directory, opened again on a disk that works.
@@ -220,6 +244,12 @@ impl Gateway {
         engine.store().close().await;
         drop(engine);
         Self::open(dir, limits).await
+    }
+
+    /// Puts another policy in force.
+    pub async fn put_policy(&self, policy: Policy) {
+        *self.rules.0.lock().unwrap() = Arc::new(policy);
+        self.engine.reload_policy(&Caller::Operator).await.unwrap();
     }
 
     pub async fn load(&self, rows: Vec<RegistryRow>) {

@@ -84,7 +84,7 @@ async fn case_40_a_good_policy_is_in_force_from_the_next_request_on() {
     let text = "[[rule]]\nreason = 'DUPLICATE'\ndivision_prefix = '1301'\nenforcement = 'remind'\n";
     let [national, hebei] = policy_files::BUILT_IN;
     let policy = policy_files::load(&[national, hebei, ("own.toml", text)]).unwrap();
-    g.engine.set_policy(policy).await.unwrap();
+    g.put_policy(policy).await;
     let second = g.dispense("R2", document("P2", "D2", &[BOX])).await.unwrap();
     assert_eq!(words(&second), "REMIND DUPLICATE");
     assert_ne!(second.answer.policy_version, first.answer.policy_version);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracegate::app::load_policy;
+use tracegate::app::open_policies;
 use tracegate::cli::files::{Row, read_rows};
 use tracegate::clock::{Stopwatch, SystemClock};
 use tracegate::config::Config;
@@ -168,12 +168,13 @@ fn folder(named: Option<&Path>) -> Result<tempfile::TempDir> {
 
 /// An engine with default settings over an embedded store that writes its log and never syncs it.
 async fn start(dir: &Path) -> Result<Arc<Engine>> {
-    let Config { store, limits, index, .. } = Config::built_in()?;
+    let config = Config::built_in()?;
+    let policies = open_policies(&config).await?;
+    let Config { store, limits, index, .. } = config;
     let dir = dir.to_owned();
     let open = move || EmbeddedStore::open_with(&dir, &store, Box::new(Unsynced));
     let store: Arc<dyn Store> = Arc::new(tokio::task::spawn_blocking(open).await??);
-    let (clock, policy) = (Arc::new(SystemClock), load_policy(&[])?);
-    Ok(Arc::new(Engine::start(store, clock, policy, limits, index).await?))
+    Ok(Arc::new(Engine::start(store, Arc::new(SystemClock), policies, limits, index).await?))
 }
 
 /// Has the index looked after, as in a gateway, and waits until it is complete. Ends with the guard.
