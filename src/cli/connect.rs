@@ -4,6 +4,7 @@ use crate::app::Gateway;
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::grpc::pb::dispensing_service_client::DispensingServiceClient;
+use crate::grpc::pb::policy_service_client::PolicyServiceClient;
 use crate::grpc::pb::purchase_service_client::PurchaseServiceClient;
 use crate::grpc::pb::registry_service_client::RegistryServiceClient;
 use anyhow::{Context, Result};
@@ -24,6 +25,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub struct Clients {
     /// The gate.
     pub dispensing: DispensingServiceClient<Channel>,
+    /// Rules.
+    pub policy: PolicyServiceClient<Channel>,
     /// Purchases.
     pub purchases: PurchaseServiceClient<Channel>,
     /// Registry.
@@ -40,6 +43,7 @@ impl Clients {
         })?;
         Ok(Self {
             dispensing: DispensingServiceClient::new(channel.clone()),
+            policy: PolicyServiceClient::new(channel.clone()),
             purchases: PurchaseServiceClient::new(channel.clone()),
             registry: RegistryServiceClient::new(channel),
         })

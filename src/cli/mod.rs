@@ -46,7 +46,7 @@ enum Command {
     Import(import::Args),
     /// Say what codes are, and what a gateway would answer.
     Check(check::Args),
-    /// Check rule files, or explain which rule applies and why.
+    /// Check rule files, explain which rule applies and why, change rules without a stop, try them in the shadow.
     Policy(policy::Args),
     /// Print the settings in force and every mistake at once.
     CheckConfig(CheckConfig),
@@ -70,7 +70,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Replay(args) => replay::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Check(args) => check::run(args).await,
-        Command::Policy(args) => policy::run(args),
+        Command::Policy(args) => policy::run(args).await,
         Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),
     }
 }

@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
   TRACEGATE_LOG_FORMAT=json tracegate serve --config tracegate.toml
 
 SIGTERM or Ctrl-C finishes what is in flight within shutdown.drain_seconds_max; a second one ends at once.
-SIGHUP reads the policy files again; a bad file leaves the old policy in force.")]
+SIGHUP reads the policy files again, as `tracegate policy reload` does; a bad file leaves the old policy in force.")]
 pub(super) struct Args {
     /// Settings over the defaults (TOML); `tracegate check-config` shows them all.
     #[arg(long, value_name = "FILE")]

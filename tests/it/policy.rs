@@ -1,5 +1,6 @@
 //! `PolicyService` through real connections: what is in force and why, reload without a stop, the shadow.
 
+mod commands;
 mod explain;
 mod reload;
 mod shadow;
