@@ -130,7 +130,8 @@ fn identify(scanned: &str, rules: &ScanRules) -> Result<Scan, Wrong> {
         return Ok(placeholder(code.as_str(), rules).unwrap_or(Scan::Code(TraceCode::Msfx(code))));
     }
     let digits = layout.digits.as_deref();
-    if let Some(scan) = placeholder(&layout.core, rules).or_else(|| placeholder(digits?, rules)) {
+    let other_form = digits.filter(|digits| *digits != layout.core);
+    if let Some(scan) = placeholder(&layout.core, rules).or_else(|| placeholder(other_form?, rules)) {
         return Ok(scan);
     }
     if let Some(code) = digits.and_then(MsfxCode::parse) {

@@ -26,6 +26,11 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn of(scanned: &str) -> Self {
+        // Nearly all traffic: bare digits are in every form already.
+        if !scanned.is_empty() && scanned.bytes().all(|byte| byte.is_ascii_digit()) {
+            let digits = scanned.to_owned();
+            return Self { core: digits.clone(), elements: digits.clone(), digits: Some(digits) };
+        }
         let half_width: String = scanned.chars().map(half_width).collect();
         let core = bare(&half_width, is_outer_noise).to_owned();
         let separated = marks_as_fnc1(one_fnc1(bare(&half_width, is_blank)));

@@ -2,7 +2,7 @@
 //! Knows the form of the rules, not where they are kept.
 
 use super::own::{OwnCode, OwnScheme, is_printable};
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// The largest compiled pattern, in bytes. Patterns run in linear time, so only their size needs a limit.
 const PATTERN_COMPILED_BYTES_MAX: usize = 1 << 20;
@@ -21,7 +21,8 @@ pub struct BadPattern {
 #[derive(Debug, Clone, Default)]
 pub struct ScanRules {
     url_hosts: Vec<String>,
-    placeholders: Vec<Regex>,
+    /// One pass over a scan for all of them: every scan is asked.
+    placeholders: RegexSet,
     schemes: Vec<(Regex, OwnScheme)>,
 }
 
@@ -40,7 +41,7 @@ impl ScanRules {
         let compiled = |scheme: &OwnScheme| Ok((whole_text(&scheme.pattern)?, scheme.clone()));
         Ok(Self {
             url_hosts: url_hosts.iter().map(|host| host.trim().to_owned()).collect(),
-            placeholders: placeholder_patterns.iter().map(|p| compile(p, p)).collect::<Result<_, _>>()?,
+            placeholders: compile_all(placeholder_patterns)?,
             schemes: schemes.iter().map(compiled).collect::<Result<_, _>>()?,
         })
     }
@@ -50,7 +51,7 @@ impl ScanRules {
     }
 
     pub(super) fn is_placeholder(&self, text: &str) -> bool {
-        self.placeholders.iter().any(|pattern| pattern.is_match(text.as_bytes()))
+        self.placeholders.is_match(text.as_bytes())
     }
 
     pub(super) fn own_code(&self, text: &str) -> Option<OwnCode> {
@@ -69,11 +70,25 @@ pub(super) fn whole_text(pattern: &str) -> Result<Regex, BadPattern> {
     compile(pattern, &format!("^(?:{pattern})$"))
 }
 
+/// Patterns of which any may match.
+fn compile_all(patterns: &[String]) -> Result<RegexSet, BadPattern> {
+    // Compiled alone first: a mistake must name its pattern.
+    for pattern in patterns {
+        compile(pattern, pattern)?;
+    }
+    let bytes_max = PATTERN_COMPILED_BYTES_MAX.saturating_mul(patterns.len().max(1));
+    let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(bytes_max).build();
+    set.map_err(|error| BadPattern { pattern: patterns.join(" | "), problem: last_line(&error) })
+}
+
 fn compile(given: &str, pattern: &str) -> Result<Regex, BadPattern> {
     let compiled = RegexBuilder::new(pattern).unicode(false).size_limit(PATTERN_COMPILED_BYTES_MAX).build();
-    compiled.map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        BadPattern { pattern: given.to_owned(), problem: last.trim_start_matches("error: ").to_owned() }
-    })
+    compiled.map_err(|error| BadPattern { pattern: given.to_owned(), problem: last_line(&error) })
+}
+
+/// What the compiler of patterns says, without the drawing around it.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }

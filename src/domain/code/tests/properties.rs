@@ -89,6 +89,12 @@ proptest! {
         prop_assert_eq!(told(&read(&scanned, &RULES)), format!("(01){GTIN}(21){serial}"));
     }
 
+    /// Bare digits take a shorter way than the same digits with a blank in front.
+    #[test]
+    fn bare_digits_are_what_they_are_with_a_blank(digits in "(8[0-9]{19}|01069[0-9]{9,20}|[0-9]{1,30}|9{20})") {
+        prop_assert_eq!(read(&digits, &RULES), read(&format!(" {digits}"), &RULES));
+    }
+
     #[test]
     fn noise_never_changes_an_msfx_code(
         digits in "8[0-9]{19}",
