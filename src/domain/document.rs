@@ -82,3 +82,30 @@ pub struct Movement {
     /// What the scanner sent.
     pub scanned: Vec<String>,
 }
+
+/// One row of a history that is imported: a box that was sold, or came back, before the gateway heard of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastEvent {
+    /// Who sold it, or took it back.
+    pub institution: InstitutionCode,
+    /// It came back; otherwise it was sold.
+    pub came_back: bool,
+    /// Document number of the sale, where known.
+    pub document_no: Option<String>,
+    /// Visit number of the sale, where known. One of the two must be there.
+    pub visit_no: Option<String>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// Number of the line on its document.
+    pub line: u32,
+    /// NHSA catalogue code (med_list_codg); `None` = it follows from the code's prefix.
+    pub catalog_code: Option<String>,
+    /// Smallest priced units of this very box; `None` = all of it, or not known for a split.
+    pub quantity: Option<Decimal>,
+    /// Smallest priced units of the whole line, where it split several boxes; `None` = as `quantity`.
+    pub line_quantity: Option<Decimal>,
+    /// A part of a pack (拆零).
+    pub split: bool,
+    /// What the scanner sent, as it sent it.
+    pub scanned: String,
+}

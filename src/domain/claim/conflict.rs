@@ -164,7 +164,7 @@ impl Ledgered {
 }
 
 impl State {
-    fn sale_of(&self, index: usize) -> Option<&Ledgered> {
+    pub(super) fn sale_of(&self, index: usize) -> Option<&Ledgered> {
         self.sales.iter().find(|s| s.members.contains(&index))
     }
 

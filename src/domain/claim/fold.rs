@@ -117,6 +117,11 @@ impl Ledgered {
         (units - back).max(Decimal::ZERO)
     }
 
+    /// Units that partial returns took off it.
+    pub(super) fn units_back(&self) -> Decimal {
+        self.reductions.iter().map(|(_, units)| *units).sum()
+    }
+
     fn units_left(&self) -> Option<Decimal> {
         match &self.part {
             Part::Draw { units: Some(_), .. } => Some(self.units_open_at(usize::MAX)),
@@ -321,10 +326,7 @@ fn closeness(sale: &Ledgered, back: &ReturnEvent) -> u8 {
 fn reduce(sale: &mut Ledgered, place: usize, units: Decimal, at: Timestamp, lens: &Lens) -> Decimal {
     let left = match (sale.units_left(), lens.units_per_pack) {
         (Some(left), _) => left,
-        (None, Some(pack)) if sale.part == Part::Whole => {
-            let back: Decimal = sale.reductions.iter().map(|(_, units)| *units).sum();
-            Decimal::from(pack) - back
-        }
+        (None, Some(pack)) if sale.part == Part::Whole => Decimal::from(pack) - sale.units_back(),
         (None, _) => units,
     };
     let taken = units.min(left);

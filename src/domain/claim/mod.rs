@@ -6,6 +6,7 @@
 
 mod conflict;
 mod fold;
+mod past;
 #[cfg(test)]
 mod tests;
 
@@ -201,9 +202,14 @@ impl History {
     #[must_use]
     pub fn with(&self, event: Event) -> Self {
         let mut next = self.clone();
-        next.events.push(event);
-        next.version = next.version.saturating_add(1);
+        next.record(event);
         next
+    }
+
+    /// Adds an event in place.
+    pub fn record(&mut self, event: Event) {
+        self.events.push(event);
+        self.version = self.version.saturating_add(1);
     }
 
     /// Whether no further sale or return of an institution fits.

@@ -8,6 +8,7 @@ mod bench;
 mod claims;
 mod codes;
 mod explain;
+mod past;
 mod purchases;
 mod quantity;
 mod returns;
@@ -17,6 +18,10 @@ mod settle;
 mod tests;
 
 pub use explain::{Explained, Question, Remark, usual_scene};
+pub use past::{
+    PastAnswer, PastFinding, PastGrounds, PastJudgement, PastOptions, PastRefusal, PastRow, PastStanding,
+    judge_past,
+};
 pub use returns::{judge_return, scene_of};
 pub use sale::{Mode, SaleFacts, judge_sale};
 pub use settle::{judge_confirm, judge_movement, judge_void};

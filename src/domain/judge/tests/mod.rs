@@ -7,6 +7,7 @@ mod codes;
 mod duplicates;
 mod explained;
 mod messages;
+mod past;
 mod policy;
 mod purchases;
 mod returns;
