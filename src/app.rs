@@ -7,10 +7,11 @@ use crate::engine::{
     Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping, Policies, PolicyMistake, PolicySource,
 };
 use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
+use crate::grpc::pb::history_service_server::HistoryServiceServer;
 use crate::grpc::pb::policy_service_server::PolicyServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
-use crate::grpc::{Dispensing, Door, PolicyDoor, Purchases, Registries, ScanLimits, Watch, pb};
+use crate::grpc::{Dispensing, Door, Histories, PolicyDoor, Purchases, Registries, ScanLimits, Watch, pb};
 use crate::http::Watched;
 use crate::policy_files;
 use crate::store::embedded::{EmbeddedStore, OpenError};
@@ -242,6 +243,7 @@ async fn serve(
         .build_v1()?;
     let bytes = grpc.message_bytes_max;
     let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
+    let histories = HistoryServiceServer::new(Histories(door.clone()));
     let purchases = PurchaseServiceServer::new(Purchases(door.clone()));
     let policies = PolicyServiceServer::new(PolicyDoor(door.clone()));
     let registries = RegistryServiceServer::new(Registries(door));
@@ -258,6 +260,7 @@ async fn serve(
         .add_optional_service(grpc.reflection.then_some(reflection))
         .add_service(dispensing.max_decoding_message_size(bytes))
         .add_service(policies.max_decoding_message_size(bytes))
+        .add_service(histories.max_decoding_message_size(bytes))
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -312,6 +315,7 @@ async fn say_serving(reporter: &HealthReporter, serving: bool) {
         "",
         DispensingServiceServer::<Dispensing>::NAME,
         PolicyServiceServer::<PolicyDoor>::NAME,
+        HistoryServiceServer::<Histories>::NAME,
         PurchaseServiceServer::<Purchases>::NAME,
         RegistryServiceServer::<Registries>::NAME,
     ];

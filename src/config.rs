@@ -147,6 +147,8 @@ struct RawLimits {
     text_bytes_max: usize,
     events_per_report_max: usize,
     rows_per_load_max: usize,
+    rows_per_import_batch_max: usize,
+    import_batches_in_flight_max: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -247,6 +249,8 @@ impl Raw {
             ("limits.events_per_report_max", wide(limits.events_per_report_max), 1, 100_000),
             ("limits.rows_per_load_max", wide(limits.rows_per_load_max), 1, 1_000_000),
             ("telemetry.sampled_per_mille", self.telemetry.sampled_per_mille.into(), 0, 1_000),
+            ("limits.rows_per_import_batch_max", wide(limits.rows_per_import_batch_max), 1, 10_000),
+            ("limits.import_batches_in_flight_max", wide(limits.import_batches_in_flight_max), 1, 64),
             ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into(), 1, day),
         ]
     }
@@ -291,6 +295,8 @@ impl Raw {
                 text_bytes_max: limits.text_bytes_max,
                 events_per_report_max: limits.events_per_report_max,
                 rows_per_load_max: limits.rows_per_load_max,
+                rows_per_import_batch_max: limits.rows_per_import_batch_max,
+                import_batches_in_flight_max: limits.import_batches_in_flight_max,
             },
             drain_max: seconds(shutdown.drain_seconds_max),
             log: Log { level: log.level, json: log.format == "json" },

@@ -1,7 +1,7 @@
 //! Everything a request may bring has a limit; the error names it.
 
 use super::{EngineError, PolicyText};
-use crate::domain::document::{Document, Line, ReturnDocument};
+use crate::domain::document::{Document, Line, PastEvent, ReturnDocument};
 use crate::domain::outcome::REQUEST_ID_BYTES_MAX;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
@@ -23,6 +23,10 @@ pub struct Limits {
     pub events_per_report_max: usize,
     /// Rows in one load stream.
     pub rows_per_load_max: usize,
+    /// Rows in one batch of an imported history.
+    pub rows_per_import_batch_max: usize,
+    /// Batches of one import that are judged and written at the same time.
+    pub import_batches_in_flight_max: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +38,8 @@ impl Default for Limits {
             text_bytes_max: 128,
             events_per_report_max: 1_000,
             rows_per_load_max: 10_000,
+            rows_per_import_batch_max: 5_000,
+            import_batches_in_flight_max: 4,
         }
     }
 }
@@ -122,6 +128,26 @@ impl Limits {
         check_long_text("supplier", &record.supplier)?;
         check_amount("quantity", Some(record.quantity))?;
         check_money("unit_price", record.unit_price)
+    }
+
+    /// Checks the size of a batch of an imported history.
+    pub fn check_import_batch(&self, rows: usize) -> Result<(), EngineError> {
+        let limit = self.rows_per_import_batch_max;
+        if rows > limit {
+            let what =
+                format!("{rows} rows, at most {limit} are allowed (rows_per_import_batch_max); split it");
+            return Err(EngineError::invalid("rows", what));
+        }
+        Ok(())
+    }
+
+    /// Checks a row of an imported history.
+    pub fn check_past(&self, event: &PastEvent) -> Result<(), EngineError> {
+        self.check_text("document_no", event.document_no.as_deref())?;
+        self.check_text("visit_no", event.visit_no.as_deref())?;
+        self.check_text("catalog_code", event.catalog_code.as_deref())?;
+        check_amount("quantity", event.quantity)?;
+        check_amount("line_quantity", event.line_quantity)
     }
 
     /// Checks a registry row.

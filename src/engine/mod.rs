@@ -8,6 +8,7 @@ mod dispense;
 mod error;
 mod explain;
 mod gauges;
+mod history;
 mod keeper;
 mod knowledge;
 mod limits;

@@ -1,10 +1,11 @@
 //! Loading the registry.
 
 use super::{Engine, EngineError};
-use crate::domain::party::Caller;
+use crate::domain::party::{Caller, Institution, InstitutionCode};
 use crate::domain::purchase::FeedScope;
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::LoadStatus;
+use jiff::civil::Date;
 use std::sync::Arc;
 
 impl Engine {
@@ -16,6 +17,39 @@ impl Engine {
     ) -> Result<(Vec<LoadStatus>, u64), EngineError> {
         authorize_load(caller, rows.iter().map(place_of))?;
         let _changing = self.knowledge.changing.lock().await;
+        self.put_rows(rows).await
+    }
+
+    /// Sets the go-live days of institutions that are loaded, and leaves everything else of them as it is. An answer
+    /// for each row, and the registry's version after it.
+    pub async fn set_go_live_dates(
+        &self,
+        caller: &Caller,
+        dates: Vec<(InstitutionCode, Date)>,
+    ) -> Result<(Vec<Result<LoadStatus, EngineError>>, u64), EngineError> {
+        // From reading a row to putting it back nobody else may change it.
+        let _changing = self.knowledge.changing.lock().await;
+        let knowledge = self.knowledge.get();
+        let (mut rows, mut known) = (Vec::new(), Vec::new());
+        for (code, goes_live_on) in dates {
+            let institution = knowledge.registry.institution(code);
+            let unknown =
+                || EngineError::NotFound(format!("{code} is not in the registry; load institutions first"));
+            known.push(institution.ok_or_else(unknown).map(|institution| {
+                let goes_live_on = Some(goes_live_on);
+                rows.push(RegistryRow::Institution(Institution { goes_live_on, ..institution.clone() }));
+            }));
+        }
+        authorize_load(caller, rows.iter().map(place_of))?;
+        let (statuses, version) = self.put_rows(rows).await?;
+        let mut statuses = statuses.into_iter();
+        let answer =
+            |row: Result<(), EngineError>| row.and_then(|()| statuses.next().ok_or(EngineError::Contended));
+        Ok((known.into_iter().map(answer).collect(), version))
+    }
+
+    /// Puts rows into store and snapshot. The caller holds the lock on changes.
+    async fn put_rows(&self, rows: Vec<RegistryRow>) -> Result<(Vec<LoadStatus>, u64), EngineError> {
         let now = self.clock.now();
         let before = self.knowledge.get();
         let mut registry = Registry::clone(&before.registry);

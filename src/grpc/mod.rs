@@ -7,6 +7,7 @@ mod caller;
 mod codec;
 mod convert;
 mod dispensing;
+mod history;
 mod policy;
 mod purchase;
 mod registry;
@@ -15,6 +16,7 @@ mod status;
 mod watch;
 
 pub use dispensing::Dispensing;
+pub use history::Histories;
 pub use policy::PolicyDoor;
 pub use purchase::Purchases;
 pub use registry::Registries;

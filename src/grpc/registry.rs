@@ -1,13 +1,13 @@
 //! `RegistryService`: institutions, drugs, the no-code list, own schemes.
 
 use super::convert::{
-    drug, drug_message, institution, institution_code, institution_message, no_code, no_code_message,
-    own_scheme, own_scheme_message, timestamp,
+    answered, drug, drug_message, go_live_date, institution, institution_code, institution_message, no_code,
+    no_code_message, own_scheme, own_scheme_message, timestamp,
 };
 use super::pb::registry_service_server::RegistryService;
 use super::{Door, caller, pb, status};
 use crate::domain::registry::{Registry, RegistryRow};
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -35,6 +35,20 @@ impl RegistryService for Registries {
         let read = |w: pb::LoadInstitutionsRequest| institution(w.institution).map(RegistryRow::Institution);
         let (results, registry_version) = self.0.load(caller, request.into_inner(), read).await?;
         Ok(Response::new(pb::LoadInstitutionsResponse { results, registry_version }))
+    }
+
+    async fn load_go_live_dates(
+        &self,
+        request: Request<Streaming<pb::LoadGoLiveDatesRequest>>,
+    ) -> Result<Response<pb::LoadGoLiveDatesResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let (dates, read_as) = self.0.collect(request.into_inner(), |wire| go_live_date(&wire)).await?;
+        let work = |engine: Arc<Engine>| async move { engine.set_go_live_dates(&caller, dates).await };
+        let (answers, registry_version) = self.0.run(work).await?;
+        Ok(Response::new(pb::LoadGoLiveDatesResponse {
+            results: answered(read_as, answers),
+            registry_version,
+        }))
     }
 
     async fn load_drugs(

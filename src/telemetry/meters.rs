@@ -121,6 +121,13 @@ pub fn shadow_failed() {
     counter!(names::SHADOW_FAILED).increment(1);
 }
 
+/// Rows of an imported history were answered.
+pub fn imported(rows: impl Iterator<Item = (&'static str, u64)>) {
+    for (became, count) in rows.filter(|(_, count)| *count > 0) {
+        counter!(names::IMPORTED, "became" => became).increment(count);
+    }
+}
+
 /// A group was made durable and applied.
 pub fn group_written(changes: usize, took: Duration) {
     if let Some(meters) = METERS.get() {

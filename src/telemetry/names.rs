@@ -27,6 +27,7 @@ pub(super) const INDEX_HOT: &str = "tracegate_index_hot_codes";
 pub(super) const INDEX_COMPLETE: &str = "tracegate_index_complete";
 pub(super) const SHADOW_DOCUMENTS: &str = "tracegate_shadow_documents_total";
 pub(super) const SHADOW_FAILED: &str = "tracegate_shadow_failed_total";
+pub(super) const IMPORTED: &str = "tracegate_imported_total";
 pub(super) const SCAN_STREAMS: &str = "tracegate_scan_streams";
 pub(super) const SCANS_IN_FLIGHT: &str = "tracegate_scans_in_flight";
 pub(super) const REGISTRY_ROWS: &str = "tracegate_registry_rows";
@@ -77,7 +78,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 37] = [
+pub const METRICS: [Metric; 38] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -86,6 +87,7 @@ pub const METRICS: [Metric; 37] = [
         &["was", "would"],
         "Documents by verdict in force and verdict under the shadow policy",
     ),
+    counter(IMPORTED, &["became"], "Rows of imported histories by what became of them"),
     counter(SHADOW_FAILED, &[], "Documents that the shadow policy could not judge"),
     histogram(CALL_SECONDS, &["call"], "Time from a request to its durable answer, inside of the gateway"),
     counter(RPC_ANSWERS, &["method", "code"], "Calls that ended, by gRPC method and status"),

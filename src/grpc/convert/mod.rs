@@ -1,6 +1,7 @@
 //! The only place where wire types and domain types meet.
 
 mod explain;
+mod history;
 mod names;
 mod policy;
 mod registry;
@@ -8,15 +9,16 @@ mod request;
 mod response;
 
 pub(super) use explain::{explanation, question, shadow_report};
+pub(super) use history::{imported, institutions, past_event};
 pub(super) use policy::{page, settings as policy_settings};
 pub(super) use registry::{
-    drug, drug_message, feed, institution, institution_message, no_code, no_code_message, own_scheme,
-    own_scheme_message,
+    drug, drug_message, feed, go_live_date, institution, institution_message, no_code, no_code_message,
+    own_scheme, own_scheme_message,
 };
 pub(super) use request::{
     document, institution_code, movement, optional, purchase, return_document, settlement,
 };
-pub(super) use response::{decision, loaded, timestamp};
+pub(super) use response::{answered, decision, loaded, timestamp};
 
 use crate::engine::EngineError;
 use rust_decimal::Decimal;

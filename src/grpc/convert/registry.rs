@@ -3,7 +3,9 @@
 use super::{decimal, institution_code, optional};
 use crate::domain::code::OwnScheme;
 use crate::domain::drug::{Drug, DrugClass, NoCodeEntry, PackLevel};
-use crate::domain::party::{Division, Institution, InstitutionKind, InstitutionStatus, Ownership};
+use crate::domain::party::{
+    Division, Institution, InstitutionCode, InstitutionKind, InstitutionStatus, Ownership,
+};
 use crate::domain::purchase::{FeedScope, PurchaseFeed};
 use crate::engine::EngineError;
 use crate::grpc::pb;
@@ -60,6 +62,16 @@ pub(crate) fn institution(wire: Option<pb::Institution>) -> Result<Institution, 
 
 pub(super) fn text_of(date: Option<Date>) -> String {
     date.map(|d| d.to_string()).unwrap_or_default()
+}
+
+/// An institution's go-live day. An empty date would make it live at once: that has to be said with a date.
+pub(crate) fn go_live_date(
+    wire: &pb::LoadGoLiveDatesRequest,
+) -> Result<(InstitutionCode, Date), EngineError> {
+    let code = institution_code("institution_code", &wire.institution_code)?;
+    let day = date("goes_live_on", &wire.goes_live_on)?;
+    let what = "is missing; write yyyy-MM-dd, and today's date for an institution that is live";
+    day.map(|day| (code, day)).ok_or_else(|| EngineError::invalid("goes_live_on", what))
 }
 
 /// An institution for the wire.

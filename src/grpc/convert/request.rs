@@ -32,7 +32,10 @@ pub(crate) fn optional(text: String) -> Option<String> {
 }
 
 /// A moment, to the microsecond.
-fn moment(field: &str, wire: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, EngineError> {
+pub(super) fn moment(
+    field: &str,
+    wire: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, EngineError> {
     let Some(wire) = wire else { return Ok(None) };
     let at = Timestamp::new(wire.seconds, wire.nanos)
         .ok()
@@ -111,7 +114,7 @@ fn line(
 }
 
 /// A scan, or as much of an overlong one as shows that it is none: what no scanner sends is not kept for ever.
-fn clipped(mut scan: String) -> String {
+pub(super) fn clipped(mut scan: String) -> String {
     if scan.len() > SCANNED_BYTES_MAX {
         let end = (SCANNED_BYTES_MAX + 1..scan.len()).find(|at| scan.is_char_boundary(*at));
         scan.truncate(end.unwrap_or(scan.len()));

@@ -75,9 +75,17 @@ fn correction(correction: &Correction) -> pb::Correction {
 
 /// The answers to loaded rows: the store's for those that were readable, a refusal for the others.
 pub(crate) fn loaded(rows: Vec<Result<(), EngineError>>, statuses: Vec<LoadStatus>) -> Vec<pb::LoadResult> {
-    let mut statuses = statuses.into_iter();
-    let result = |row: Result<(), EngineError>| match row {
-        Ok(()) => pb::LoadResult { status: load_status(statuses.next()).into(), refusal: String::new() },
+    answered(rows, statuses.into_iter().map(Ok).collect())
+}
+
+/// As [`loaded`], where rows that were readable may have been refused as well.
+pub(crate) fn answered(
+    rows: Vec<Result<(), EngineError>>,
+    answers: Vec<Result<LoadStatus, EngineError>>,
+) -> Vec<pb::LoadResult> {
+    let mut answers = answers.into_iter();
+    let result = |row: Result<(), EngineError>| match row.and_then(|()| answers.next().transpose()) {
+        Ok(status) => pb::LoadResult { status: load_status(status).into(), refusal: String::new() },
         Err(error) => pb::LoadResult { status: pb::LoadStatus::Refused.into(), refusal: error.to_string() },
     };
     rows.into_iter().map(result).collect()
