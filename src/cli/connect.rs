@@ -4,6 +4,7 @@ use crate::app::Gateway;
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::grpc::pb::dispensing_service_client::DispensingServiceClient;
+use crate::grpc::pb::history_service_client::HistoryServiceClient;
 use crate::grpc::pb::policy_service_client::PolicyServiceClient;
 use crate::grpc::pb::purchase_service_client::PurchaseServiceClient;
 use crate::grpc::pb::registry_service_client::RegistryServiceClient;
@@ -27,6 +28,8 @@ pub struct Clients {
     pub dispensing: DispensingServiceClient<Channel>,
     /// Rules.
     pub policy: PolicyServiceClient<Channel>,
+    /// Past sales.
+    pub history: HistoryServiceClient<Channel>,
     /// Purchases.
     pub purchases: PurchaseServiceClient<Channel>,
     /// Registry.
@@ -44,6 +47,7 @@ impl Clients {
         Ok(Self {
             dispensing: DispensingServiceClient::new(channel.clone()),
             policy: PolicyServiceClient::new(channel.clone()),
+            history: HistoryServiceClient::new(channel.clone()),
             purchases: PurchaseServiceClient::new(channel.clone()),
             registry: RegistryServiceClient::new(channel),
         })

@@ -1,7 +1,7 @@
 //! CSV rows into a gateway: batches over the load streams, rejects for what either side refuses.
 
 use super::connect::Clients;
-use super::files::{OwnSchemeRow, Reject, Row, Rows, Taken};
+use super::files::{GoLiveRow, OpeningStockRow, OwnSchemeRow, Reject, Row, Rows, Taken};
 use crate::domain::drug::{Drug, NoCodeEntry};
 use crate::domain::party::Institution;
 use crate::domain::purchase::{FeedScope, PurchaseFeed, PurchaseRecord, PurchaseSource};
@@ -197,6 +197,15 @@ load!(PurchaseRecord => SubmitPurchasesRequest via purchases.submit_purchases, |
         order_no: row.order_no,
         supplier: row.supplier,
         lot_no: row.lot_no,
+    }
+});
+
+load!(OpeningStockRow => SubmitPurchasesRequest via purchases.submit_purchases, |row| row.0.wire());
+
+load!(GoLiveRow => LoadGoLiveDatesRequest via registry.load_go_live_dates, |row| {
+    pb::LoadGoLiveDatesRequest {
+        institution_code: row.institution.to_string(),
+        goes_live_on: row.goes_live_on.to_string(),
     }
 });
 

@@ -10,6 +10,7 @@ pub mod nhsa;
 pub mod play;
 mod policy;
 mod replay;
+mod sales;
 mod serve;
 pub mod show;
 

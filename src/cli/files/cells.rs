@@ -4,6 +4,7 @@
 
 use super::decimal::exact_decimal;
 use super::error::BadCell;
+use crate::domain::time::moment_of;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -73,6 +74,17 @@ impl<'a> Cells<'a> {
         })
     }
 
+    /// Units above zero, `None` where the cell is empty.
+    pub(super) fn units(&self, column: &'static str) -> Read<Option<Decimal>> {
+        if self.raw(column).is_empty() {
+            return Ok(None);
+        }
+        match self.decimal(column)? {
+            units if units > Decimal::ZERO => Ok(Some(units)),
+            _ => Err(bad(column, "is not above zero; write smallest priced units")),
+        }
+    }
+
     /// `true` or `false`, in any case.
     pub(super) fn flag(&self, column: &'static str) -> Read<bool> {
         self.choice(column, &[true, false], |name| name.parse().ok())
@@ -94,6 +106,17 @@ impl<'a> Cells<'a> {
         let cell = self.raw(column);
         cell.parse().map_err(|_| {
             let form = "write date, time and offset like 2026-03-10T09:00:00+08:00";
+            bad(column, &format!("is {}; {form}", shown(cell)))
+        })
+    }
+
+    /// A moment as RFC 3339, or without an offset in the trade's own time zone, as programs on site write it.
+    pub(super) fn local_moment(&self, column: &'static str) -> Read<Timestamp> {
+        let cell = self.raw(column);
+        let local = || cell.parse().ok().and_then(moment_of);
+        cell.parse().ok().or_else(local).ok_or_else(|| {
+            let form = "write date and time like 2026-03-10 09:00:00 (Asia/Shanghai), or with an offset like \
+                        2026-03-10T09:00:00+08:00";
             bad(column, &format!("is {}; {form}", shown(cell)))
         })
     }

@@ -6,6 +6,7 @@
 mod cells;
 pub(crate) mod decimal;
 mod error;
+mod history;
 mod lines;
 mod purchases;
 mod records;
@@ -15,8 +16,11 @@ mod rows;
 
 pub use cells::Cells;
 pub use error::{BadCell, FileError, Reject};
+pub use history::{GoLiveRow, OpeningStockRow, PastReturnRow, PastRow};
+pub use lines::Place;
 pub use registry::OwnSchemeRow;
 pub use rejects::RejectsWriter;
+pub(super) use rejects::harmless;
 pub use rows::{Row, Rows, Taken, read_rows};
 
 #[cfg(test)]

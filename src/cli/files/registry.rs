@@ -154,6 +154,11 @@ pub(super) fn catalog_code(cells: &Cells<'_>) -> Result<String, BadCell> {
     cells.key("catalog_code", CATALOG_CODE_CHARS_MAX)
 }
 
+/// As [`catalog_code`], where the file may leave it open.
+pub(super) fn optional_catalog_code(cells: &Cells<'_>) -> Result<Option<String>, BadCell> {
+    cells.optional_key("catalog_code", CATALOG_CODE_CHARS_MAX)
+}
+
 /// Whether these are 0 to 6 digits.
 pub(super) fn is_division_prefix(text: &str) -> bool {
     text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit())

@@ -47,7 +47,7 @@ impl<W: Write> RejectsWriter<W> {
 }
 
 /// The cell, kept from being run as a formula by the spreadsheet that opens it.
-fn harmless(cell: &str) -> String {
+pub(crate) fn harmless(cell: &str) -> String {
     match cell.trim_start().starts_with(['=', '+', '-', '@']) {
         true => format!("'{}", cell.trim_start()),
         false => cell.to_owned(),

@@ -4,7 +4,7 @@
 
 use super::cells::Cells;
 use super::error::{BadCell, FileError, Reject};
-use super::lines::Lines;
+use super::lines::{Lines, Place};
 use super::records::{Record, next_record};
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
@@ -62,7 +62,8 @@ impl Taken {
 /// twice.
 pub fn read_rows<'a, T: Row>(reader: impl Read + Send + 'a) -> Result<Rows<'a, T>, FileError> {
     let unreadable = |source| FileError::Unreadable { file: T::FILE_NAME, source };
-    let mut lines = Lines::new(checked::<T>(reader)?);
+    let (reader, skipped_bytes) = checked::<T>(reader)?;
+    let mut lines = Lines::from_place(reader, Place { offset_bytes: skipped_bytes, line: 1 });
     let header = next_record(&mut lines, None).map_err(unreadable)?;
     let header =
         header.ok_or_else(|| FileError::Empty { file: T::FILE_NAME, expected: T::REQUIRED.join(", ") })?;
@@ -70,8 +71,8 @@ pub fn read_rows<'a, T: Row>(reader: impl Read + Send + 'a) -> Result<Rows<'a, T
     Ok(Rows { lines, columns, places, ended: false, taken: None, row: PhantomData })
 }
 
-/// The reader without a byte-order mark, after a look at its encoding.
-fn checked<'a, T: Row>(mut reader: impl Read + Send + 'a) -> Result<impl Read + Send + 'a, FileError> {
+/// The reader without a byte-order mark, after a look at its encoding; and the bytes of that mark.
+fn checked<'a, T: Row>(mut reader: impl Read + Send + 'a) -> Result<(impl Read + Send + 'a, u64), FileError> {
     let mut head = Vec::new();
     (&mut reader)
         .take(ENCODING_CHECK_BYTES)
@@ -89,7 +90,8 @@ fn checked<'a, T: Row>(mut reader: impl Read + Send + 'a) -> Result<impl Read + 
     if head.get_ref().starts_with(b"\xEF\xBB\xBF") {
         head.set_position(3);
     }
-    Ok(head.chain(reader))
+    let skipped_bytes = head.position();
+    Ok((head.chain(reader), skipped_bytes))
 }
 
 type Header = (Vec<String>, HashMap<&'static str, usize>);
@@ -129,7 +131,18 @@ fn separator_hint(found: &[String]) -> &'static str {
     }
 }
 
-impl<T: Row> Rows<'_, T> {
+impl<'a, T: Row> Rows<'a, T> {
+    /// Where the next row begins: with [`going_on_at`](Self::going_on_at) another reader goes on there.
+    pub fn place(&self) -> Place {
+        self.lines.place()
+    }
+
+    /// Goes on with a reader of the same file that stands at a place where a row begins.
+    #[must_use]
+    pub fn going_on_at(self, reader: impl Read + Send + 'a, place: Place) -> Self {
+        Self { lines: Lines::from_place(reader, place), ended: false, taken: None, ..self }
+    }
+
     /// The columns as the header names them, in file order.
     pub fn columns(&self) -> &[String] {
         &self.columns

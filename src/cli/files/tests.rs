@@ -1,6 +1,7 @@
 //! The files room as a whole: good rows come out, bad rows come out as rejects, files that are none are refused.
 
 mod bad_cells;
+mod go_live;
 
 use super::*;
 use crate::domain::drug::{Drug, NoCodeEntry, PackLevel};
