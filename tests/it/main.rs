@@ -15,6 +15,7 @@ mod days;
 mod doors;
 mod edge_cases;
 mod faults;
+mod history;
 mod index;
 mod operations;
 mod policy;
