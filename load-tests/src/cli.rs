@@ -37,11 +37,14 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Dispense documents with fresh codes: throughput against the empty server, then latency at half of it.
     Dispense(LoadArgs),
+    /// Dispense over streams: beside an empty stream, and beside unary dispense.
+    #[command(after_help = "Example:\n  load-tests scan --seconds 10 --rounds 5")]
+    Scan(LoadArgs),
     /// Check documents: as dispense, but nothing is claimed.
     Check(CheckArgs),
     /// The engine's own work for one document, in processor time; no gRPC and no sync.
     Engine(EngineArgs),
-    /// dispense, check and engine with default settings, each with its own result file.
+    /// engine, check, dispense and scan with default settings, each with its own result file.
     All(LoadArgs),
     /// Run the empty server alone, until standard input ends.
     Peer(PeerArgs),
@@ -179,6 +182,7 @@ pub async fn run(cli: Cli) -> Result<()> {
 async fn run_command(command: Command) -> Result<()> {
     match command {
         Command::Dispense(args) => finish(scenarios::dispense(args.settings()?).await?, &args.output),
+        Command::Scan(args) => finish(scenarios::scan(args.settings()?).await?, &args.output),
         Command::Check(args) => {
             finish(scenarios::check(args.load.settings()?, args.sold).await?, &args.load.output)
         }
@@ -209,7 +213,8 @@ async fn all(args: &LoadArgs) -> Result<()> {
     };
     finish(engine(figures.settings()?).await?, &args.output)?;
     finish(scenarios::check(args.settings()?, false).await?, &args.output)?;
-    finish(scenarios::dispense(args.settings()?).await?, &args.output)
+    finish(scenarios::dispense(args.settings()?).await?, &args.output)?;
+    finish(scenarios::scan(args.settings()?).await?, &args.output)
 }
 
 fn finish<S: Serialize, R: Serialize + Tables>(report: Report<S, R>, output: &OutputArgs) -> Result<()> {

@@ -1,12 +1,16 @@
 //! The calls that are measured, and what a right answer is. Must not know when they are sent.
 
-use crate::driver::{Fault, Unary};
+use crate::driver::{Answered, Conversation, Fault, Unary};
 use crate::province::{Province, Sale, Shape};
 use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 use tracegate::clock::{Clock, SystemClock};
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
+use tracegate::grpc::pb::scan_request::Request;
+use tracegate::grpc::pb::scan_response::Answer;
 
 /// A sale on the wire.
 pub fn document(sale: Sale) -> pb::Document {
@@ -84,9 +88,7 @@ impl Dispense {
 
     /// The answer to one of them.
     pub async fn ask(&mut self, number: u64) -> Result<Option<pb::Decision>, Fault> {
-        let sale = self.province.sale(number, self.shape);
-        let request_id = sale.request_id.clone();
-        let request = pb::DispenseRequest { request_id, document: Some(document(sale)), hold: false };
+        let request = dispense_request(self.province.sale(number, self.shape));
         Ok(self.client.dispense(request).await?.into_inner().decision)
     }
 }
@@ -94,6 +96,52 @@ impl Dispense {
 impl Unary for Dispense {
     async fn call(&mut self, number: u64) -> Result<(), Fault> {
         Expected::Sold.of(self.ask(number).await?.as_ref())
+    }
+}
+
+fn dispense_request(sale: Sale) -> pb::DispenseRequest {
+    let request_id = sale.request_id.clone();
+    pb::DispenseRequest { request_id, document: Some(document(sale)), hold: false }
+}
+
+/// `Dispense` of documents with fresh codes over a `Scan` stream; the correlation id is the number.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    client: DispensingServiceClient<Channel>,
+    province: Arc<Province>,
+    shape: Shape,
+}
+
+impl Scan {
+    /// Over one connection.
+    pub fn new(channel: Channel, province: Arc<Province>, shape: Shape) -> Self {
+        Self { client: DispensingServiceClient::new(channel), province, shape }
+    }
+}
+
+impl Conversation for Scan {
+    type Ask = pb::ScanRequest;
+    type Answer = pb::ScanResponse;
+
+    fn ask(&self, number: u64) -> pb::ScanRequest {
+        let request = dispense_request(self.province.sale(number, self.shape));
+        pb::ScanRequest { correlation_id: number.to_string(), request: Some(Request::Dispense(request)) }
+    }
+
+    async fn open(
+        &mut self,
+        asks: ReceiverStream<pb::ScanRequest>,
+    ) -> Result<Streaming<pb::ScanResponse>, Status> {
+        Ok(self.client.scan(asks).await?.into_inner())
+    }
+
+    fn read(&self, answer: pb::ScanResponse) -> Answered {
+        let outcome = match answer.answer {
+            Some(Answer::Dispense(dispensed)) => Expected::Sold.of(dispensed.decision.as_ref()),
+            Some(Answer::Error(error)) => Err(Fault(format!("status {}: {}", error.code, error.message))),
+            Some(Answer::Check(_)) | None => Err(Fault("an answer to something else".to_owned())),
+        };
+        Answered { number: answer.correlation_id.parse().ok(), outcome }
     }
 }
 

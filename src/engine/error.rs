@@ -137,6 +137,8 @@ mod tests {
             EngineError::Precondition(why()),
             EngineError::Denied(why()),
             EngineError::NotFound(why()),
+            EngineError::PolicyFiles(Vec::new()),
+            EngineError::PolicyTexts(Vec::new()),
             EngineError::Contended,
             EngineError::Store(StoreError::Full(why())),
             EngineError::Store(StoreError::Stopped(why())),

@@ -140,5 +140,5 @@ fn count(answers: &[PastAnswer]) {
             *count += 1;
         }
     }
-    telemetry::imported(["added", "known", "added_to_known", "refused"].into_iter().zip(counts));
+    telemetry::imported(counts);
 }

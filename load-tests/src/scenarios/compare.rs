@@ -53,6 +53,30 @@ pub(super) async fn compare<L: Lane>(
     })
 }
 
+/// The gateway alone, saturated.
+pub(super) async fn saturate_gateway<L: Lane>(
+    ground: &mut Ground,
+    settings: &Settings,
+    lane: impl Fn(Channel) -> L,
+) -> Result<Saturation> {
+    ground.gateway.check_alive()?;
+    ground.gateway.calm().await?;
+    let channels = ground.gateway.address().connect(settings.connections, ground.grpc()).await;
+    let lanes = channels.context("no connection to the gateway")?.into_iter().map(lane).collect();
+    let plan = saturation_plan(ground, settings);
+    saturate(lanes, plan, meter(&ground.gateway)).await
+}
+
+fn saturation_plan(ground: &mut Ground, settings: &Settings) -> SaturationPlan {
+    SaturationPlan {
+        in_flight: settings.in_flight_per_connection,
+        warm_up: settings.warm_up(),
+        measured: settings.measured(),
+        first: ground.numbers.block(),
+        requests_max: settings.requests_max,
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
     Peer,
@@ -92,13 +116,7 @@ impl<L: Lane, F: Fn(Channel) -> L> Stage<'_, F> {
 
     async fn saturate(&mut self, round: usize, of: Of) -> Result<Saturation> {
         let lanes = self.lanes("saturation", round, of).await?;
-        let plan = SaturationPlan {
-            in_flight: self.settings.in_flight_per_connection,
-            warm_up: self.settings.warm_up(),
-            measured: self.settings.measured(),
-            first: self.ground.numbers.block(),
-            requests_max: self.settings.requests_max,
-        };
+        let plan = saturation_plan(self.ground, self.settings);
         let meter = meter(self.server(of));
         saturate(lanes, plan, meter).await
     }

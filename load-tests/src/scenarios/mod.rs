@@ -5,10 +5,12 @@ mod compare;
 mod dispense;
 pub mod engine;
 mod ground;
+mod scan;
 
 pub use check::check;
 pub use dispense::dispense;
 pub use ground::Ground;
+pub use scan::scan;
 
 use crate::driver::Spacing;
 use crate::province::Shape;

@@ -7,7 +7,7 @@ use crate::support::process::{GatewayProcess, page};
 use crate::support::world::{DRUG, HOSPITAL, OTHER_PHARMACY, PHARMACY, PREFIX};
 use std::collections::BTreeSet;
 use tracegate::domain::verdict::{Enforcement, Reason, Verdict};
-use tracegate::telemetry::{CALLS, CODES, METRICS, OTHER_METHOD, READY_PARTS, REFUSALS, VERDICTS};
+use tracegate::telemetry::{CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, READY_PARTS, REFUSALS, VERDICTS};
 
 /// A page on which what is told once a second has arrived too.
 async fn page_after_load(gateway: &GatewayProcess) -> String {
@@ -25,7 +25,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match label {
         "call" => CALLS.contains(&value),
-        "verdict" => VERDICTS.contains(&value),
+        "verdict" | "was" | "would" => VERDICTS.contains(&value),
         "reason" => Reason::ALL.iter().any(|r| r.name() == value),
         "enforcement" => Enforcement::ALL.iter().any(|e| e.name() == value),
         "method" => value == OTHER_METHOD || is_method(value),
@@ -34,6 +34,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
         "kind" => ["institutions", "drugs", "no_code_entries", "own_schemes"].contains(&value),
         "state" => ["ready", "full", "stopped"].contains(&value),
         "answer" => ["never", "recent", "ledger"].contains(&value),
+        "became" => IMPORTED.contains(&value),
         "part" => READY_PARTS.contains(&value),
         "division" => value == "all" || (value.len() == 2 && digits(value)),
         // One value more a change of policy, or a release.
