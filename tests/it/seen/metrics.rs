@@ -12,10 +12,13 @@ use tracegate::telemetry::{CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, READY_
 /// A page on which what is told once a second has arrived too.
 async fn page_after_load(gateway: &GatewayProcess) -> String {
     varied(&gateway.address).await;
-    eventually("the feed shows", || async {
+    eventually("the feed and the store show", || async {
         let (_, text) = page(&gateway.pages, "/metrics");
-        text.contains("tracegate_purchase_feed_complete_up_to_seconds{division=\"12\"} 1700000000")
-            .then_some(text)
+        // Both are looked at once a second, the store after the feeds.
+        let feed =
+            text.contains("tracegate_purchase_feed_complete_up_to_seconds{division=\"12\"} 1700000000");
+        let store = !text.contains("tracegate_log_end_bytes 0\n");
+        (feed && store).then_some(text)
     })
     .await
 }
