@@ -212,7 +212,6 @@ pub fn load_policy(files: &[PathBuf]) -> Result<crate::domain::policy::Policy, S
     policy_files::load_with_built_in(files).map_err(told)
 }
 
-/// The policy files that the settings name, read for the first time.
 /// The policies that a configuration names, each over the built-in rules.
 pub async fn open_policies(config: &Config) -> Result<Policies, StartError> {
     let (in_force, shadow) = (config.policy_files.clone(), config.shadow_files.clone());

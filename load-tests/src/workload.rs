@@ -43,7 +43,7 @@ pub enum Expected {
     Sold,
     /// It would be allowed.
     Free,
-    /// It would be blocked, and the first finding is a duplicate.
+    /// A duplicate: a pharmacy would be blocked, a hospital reminded.
     Duplicate,
 }
 
@@ -57,7 +57,8 @@ impl Expected {
             Self::Sold => verdict == pb::Verdict::Allow && decision.recorded && !decision.replayed,
             Self::Free => verdict == pb::Verdict::Allow && !decision.recorded,
             Self::Duplicate => {
-                verdict == pb::Verdict::Block && reasons().next() == Some(pb::Reason::Duplicate)
+                let stopped = matches!(verdict, pb::Verdict::Block | pb::Verdict::Remind);
+                stopped && !decision.recorded && reasons().next() == Some(pb::Reason::Duplicate)
             }
         };
         if right {
@@ -159,6 +160,16 @@ pub enum Checked {
     },
 }
 
+impl Checked {
+    /// The right answer.
+    pub const fn expected(self) -> Expected {
+        match self {
+            Self::Fresh => Expected::Free,
+            Self::Sold { .. } => Expected::Duplicate,
+        }
+    }
+}
+
 /// `Check` of a document.
 #[derive(Debug, Clone)]
 pub struct Check {
@@ -191,10 +202,6 @@ impl Check {
 
 impl Unary for Check {
     async fn call(&mut self, number: u64) -> Result<(), Fault> {
-        let expected = match self.checked {
-            Checked::Fresh => Expected::Free,
-            Checked::Sold { .. } => Expected::Duplicate,
-        };
-        expected.of(self.ask(number).await?.as_ref())
+        self.checked.expected().of(self.ask(number).await?.as_ref())
     }
 }

@@ -129,6 +129,7 @@ impl IndexKeeper {
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the ledger does not reach back to the saved index"),
         }
+        self.remove_saved();
         self.fill_from_ledger(self.store.codes_about()).await
     }
 
@@ -159,6 +160,15 @@ impl IndexKeeper {
             "the index is complete: saved filters, and what came since"
         );
         Ok(true)
+    }
+
+    /// Removes saved filters that do not fit. A ledger that was restored from a backup grows past the position that
+    /// they name: at a later start they would seem to fit, and lack what was claimed in between.
+    fn remove_saved(&self) {
+        let Some(Err(error)) = self.keeping.file.as_ref().map(std::fs::remove_file) else { return };
+        if error.kind() != std::io::ErrorKind::NotFound {
+            tracing::warn!(%error, "the saved index does not fit and cannot be removed");
+        }
     }
 
     /// Builds a generation from everything that the ledger holds.

@@ -2,7 +2,7 @@
 
 use super::compare::compare;
 use super::{Ground, Settings, progress};
-use crate::driver::{Unary, UnaryLane};
+use crate::driver::{Fault, Unary, UnaryLane};
 use crate::machine::machine;
 use crate::peer::EmptyHandlers;
 use crate::report::{Comparison, Goal, Report};
@@ -37,7 +37,10 @@ pub async fn check(settings: Settings, sold: bool) -> Result<Report<CheckSetting
     let checked = if sold { sell(&mut ground, &settings).await? } else { Checked::Fresh };
     let make = |channel| Check::new(channel, Arc::clone(&province), shape, checked);
     let first = make(ground.channel().await?).ask(ground.numbers.block()).await;
-    let answer = first.map_err(|fault| anyhow!("the first document: {}", fault.0))?.context("a decision")?;
+    let wrong = |fault: Fault| anyhow!("the first document: {}", fault.0);
+    let answer = first.map_err(wrong)?;
+    checked.expected().of(answer.as_ref()).map_err(wrong)?;
+    let answer = answer.context("a decision")?;
     let bytes = answer.encoded_len();
     let peer = ground.start_peer(&EmptyHandlers { check: answer, ..EmptyHandlers::default() }).await?;
     let lane = |channel| UnaryLane(make(channel));
@@ -74,7 +77,7 @@ async fn sell(ground: &mut Ground, settings: &Settings) -> Result<Checked> {
         });
     }
     while let Some(ended) = sellers.join_next().await {
-        ended?.map_err(|fault: crate::driver::Fault| anyhow!("a document was not sold: {}", fault.0))?;
+        ended?.map_err(|fault: Fault| anyhow!("a document was not sold: {}", fault.0))?;
     }
     bar.finish_and_clear();
     Ok(Checked::Sold { first, count: SOLD_DOCUMENTS })
