@@ -1,7 +1,7 @@
 //! The index under fire: an answer "not seen" is never given for a code whose sale was acknowledged before the
 //! question, by whatever way the asker heard of it, also while the filters are built anew.
 
-use crate::support::process::GatewayProcess;
+use crate::support::process::{GatewayProcess, page};
 use crate::support::world::{
     OTHER_PHARMACY, PHARMACY, World, code, connect, dispense, document, load_province,
 };
@@ -87,17 +87,6 @@ async fn not_seen_is_never_said_of_a_sale_that_was_acknowledged() {
     world.stop().await;
 }
 
-/// What a page of the gateway says.
-async fn page(address: &str, path: &str) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("the port answers");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: tracegate\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("it can be asked");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers");
-    answer
-}
-
 fn metric(page: &str, name: &str) -> f64 {
     let row = page.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {page}"));
     row.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{row}"))
@@ -110,8 +99,7 @@ async fn a_filter_past_its_plan_is_seen_in_the_metrics_and_built_anew() {
     let gateway = GatewayProcess::start_with_http(dir.path(), "127.0.0.1:0", &settings);
     let channel = connect(&gateway.address).await;
     load_province(&channel).await;
-    let ready =
-        || async { page(&gateway.pages, "/ready").await.contains("\"index\":\"ready\"").then_some(()) };
+    let ready = || async { page(&gateway.pages, "/ready").1.contains("\"index\":\"ready\"").then_some(()) };
     crate::support::eventually("the index is complete", ready).await;
     let mut gate = Gate::new(channel);
     for n in 0..30 {
@@ -119,7 +107,7 @@ async fn a_filter_past_its_plan_is_seen_in_the_metrics_and_built_anew() {
         assert_eq!(told.into_inner().decision.expect("a decision").verdict(), pb::Verdict::Allow);
     }
     let metrics = crate::support::eventually("the filters are built anew", || async {
-        let metrics = page(&gateway.pages, "/metrics").await;
+        let (_, metrics) = page(&gateway.pages, "/metrics");
         (metric(&metrics, "tracegate_index_codes_planned ") >= 50.0).then_some(metrics)
     })
     .await;

@@ -126,3 +126,34 @@ async fn a_gateway_starts_from_saved_filters_or_without_them() {
     }
     world.stop().await;
 }
+
+/// Copies a directory with everything in it.
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.expect("cp can be run").success(), "{} to {}", from.display(), to.display());
+}
+
+/// A ledger that was restored from a backup grows past the position that newer filters name: they must not lie there
+/// and wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_that_are_newer_than_a_restored_ledger_are_removed() {
+    let mut world = World::start().await;
+    world.index_complete().await;
+    world.dispense(dispense(PHARMACY, "before", &[code(0)])).await;
+    let dir = world.stop().await;
+    let (data, backup) = (dir.path().join("data"), dir.path().join("backup"));
+    copy(&data, &backup);
+    let mut world = World::open(Arc::clone(&dir), |_| {}).await;
+    world.index_complete().await;
+    world.dispense(dispense(PHARMACY, "lost", &[code(1)])).await;
+    let dir = world.stop().await;
+    for part in ["log", "tables"] {
+        std::fs::remove_dir_all(data.join(part)).expect("it can be removed");
+        copy(&backup.join(part), &data.join(part));
+    }
+    let mut world = World::open(dir, |_| {}).await;
+    world.index_complete().await;
+    assert!(!data.join("index").join("filters").exists(), "the newer filters are gone");
+    check_sold(&mut world, 1).await;
+    world.stop().await;
+}
