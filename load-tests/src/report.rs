@@ -123,24 +123,33 @@ pub struct Comparison {
 impl Comparison {
     /// All faults of all phases.
     pub fn faults(&self) -> FaultsSeen {
+        faults_of(self.phases())
+    }
+
+    /// Every phase as the number of its requests, and its faults.
+    pub fn phases(&self) -> impl Iterator<Item = (u64, &FaultsSeen)> {
         let saturation = self.saturation.iter().flat_map(|r| [&r.peer, &r.gateway]);
         let open_loop = self.open_loop.iter().flat_map(|r| [&r.peer, &r.gateway]);
-        let seen = saturation
+        saturation
             .map(|phase| (phase.closed_loop.count, &phase.faults))
-            .chain(open_loop.map(|phase| (phase.due, &phase.faults)));
-        let (mut requests, mut all) = (0, FaultsSeen::default());
-        for (of, faults) in seen {
-            requests += of.max(faults.count);
-            all.count += faults.count;
-            all.first.extend(faults.first.iter().cloned());
-        }
-        all.first.truncate(FAULTS_SHOWN);
-        all.share = if requests == 0 { 0.0 } else { all.count as f64 / requests as f64 };
-        all
+            .chain(open_loop.map(|phase| (phase.due, &phase.faults)))
     }
 }
 
 const FAULTS_SHOWN: usize = 10;
+
+/// The faults of phases with so many requests each.
+pub fn faults_of<'a>(phases: impl Iterator<Item = (u64, &'a FaultsSeen)>) -> FaultsSeen {
+    let (mut requests, mut all) = (0, FaultsSeen::default());
+    for (of, faults) in phases {
+        requests += of.max(faults.count);
+        all.count += faults.count;
+        all.first.extend(faults.first.iter().cloned());
+    }
+    all.first.truncate(FAULTS_SHOWN);
+    all.share = if requests == 0 { 0.0 } else { all.count as f64 / requests as f64 };
+    all
+}
 
 /// Something that people can read.
 pub trait Tables {

@@ -4,10 +4,10 @@
 use super::compare::{compare, saturate_gateway};
 use super::dispense::{DispenseSettings, first_answer};
 use super::{Ground, Settings, progress};
-use crate::driver::{FaultsSeen, Saturation, StreamLane, UnaryLane};
+use crate::driver::{Saturation, StreamLane, UnaryLane};
 use crate::machine::machine;
 use crate::peer::EmptyHandlers;
-use crate::report::{Comparison, Goal, Report, Spread, Tables, table};
+use crate::report::{Comparison, Goal, Report, Spread, Tables, faults_of, table};
 use crate::workload::{Dispense, Scan};
 use anyhow::Result;
 use prost::Message;
@@ -92,16 +92,10 @@ pub async fn scan(settings: Settings) -> Result<Report<DispenseSettings, ScanCom
         Goal::at_least("codes/s, scan / empty stream", RATIO_MIN, compared.throughput_ratio.median),
         Goal::at_least("codes/s, scan / unary dispense", OVER_UNARY_MIN, over_unary.median),
     ];
-    let mut faults = compared.faults();
-    ways.iter().for_each(|way| add_faults(&mut faults, &[&way.unary, &way.scan]));
+    let phases = ways.iter().flat_map(|way| [&way.unary, &way.scan]);
+    let of_ways = phases.map(|phase| (phase.closed_loop.count, &phase.faults));
+    let faults = faults_of(compared.phases().chain(of_ways));
     let result = ScanComparison { streams: compared, ways, over_unary };
     let report = Report::new("scan", machine, DispenseSettings { settings, disk }, result);
     Ok(Report { goals, faults, ..report })
-}
-
-fn add_faults(all: &mut FaultsSeen, phases: &[&Saturation]) {
-    for faults in phases.iter().map(|phase| &phase.faults) {
-        all.count += faults.count;
-        all.first.extend(faults.first.iter().cloned());
-    }
 }
