@@ -119,6 +119,7 @@ struct RawHttp {
 struct RawStore {
     data_dir: PathBuf,
     cache_bytes: u64,
+    memory_bytes_max: u64,
     disk_free_bytes_min: u64,
     group_changes_max: usize,
     queue_changes_max: usize,
@@ -234,6 +235,7 @@ impl Raw {
             ("grpc.stream_window_bytes", grpc.stream_window_bytes.into(), 1 << 10, (1 << 31) - 1),
             ("grpc.connection_window_bytes", grpc.connection_window_bytes.into(), 1 << 16, (1 << 31) - 1),
             ("store.cache_bytes", store.cache_bytes, 1 << 20, 1 << 50),
+            ("store.memory_bytes_max", store.memory_bytes_max, 1 << 20, 1 << 34),
             ("store.disk_free_bytes_min", store.disk_free_bytes_min, 1, u64::MAX),
             ("store.group_changes_max", wide(store.group_changes_max), 1, 1 << 20),
             ("store.queue_changes_max", wide(store.queue_changes_max), 1, 1 << 20),
@@ -278,6 +280,7 @@ impl Raw {
                 group_changes_max: store.group_changes_max,
                 queue_changes_max: store.queue_changes_max,
                 cache_bytes: store.cache_bytes,
+                memory_bytes_max: store.memory_bytes_max,
                 segment_bytes_max: store.segment_bytes_max,
             },
             index: IndexOptions {

@@ -8,7 +8,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(event) = LogEvent::decode(data) else {
         return;
     };
-    let bytes = event.encode().expect("a decoded event can be written");
+    let bytes = event.encode().expect("a decoded event can be written").bytes;
     let again = LogEvent::decode(&bytes).expect("a written event can be read");
     assert_eq!(again, event);
 });

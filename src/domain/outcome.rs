@@ -190,7 +190,12 @@ impl Outcome {
     /// The same outcome, one version later.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { version: self.version.saturating_add(1), ..self.clone() }
+        Self { version: self.next_version(), ..self.clone() }
+    }
+
+    /// The version after this one.
+    pub const fn next_version(&self) -> u32 {
+        self.version.saturating_add(1)
     }
 
     /// The dispensed document and whether it was a hold, where this outcome is one.

@@ -6,7 +6,7 @@ use crate::domain::party::{Institution, InstitutionCode, InstitutionStatus};
 use crate::domain::purchase::{FeedScope, PurchaseFeed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// One row of the registry, of any kind.
@@ -58,7 +58,8 @@ pub struct Registry {
     drugs_by_catalog: HashMap<String, Vec<Arc<Drug>>>,
     no_code: HashMap<String, Vec<NoCodeEntry>>,
     schemes: Vec<OwnScheme>,
-    feeds: BTreeMap<FeedScope, Timestamp>,
+    feeds_of_institutions: BTreeMap<InstitutionCode, Timestamp>,
+    feeds_of_divisions: BTreeMap<String, Timestamp>,
 }
 
 impl Registry {
@@ -83,9 +84,14 @@ impl Registry {
                     Err(at) => self.schemes.insert(at, scheme),
                 }
             }
-            RegistryRow::Feed(feed) => {
-                self.feeds.insert(feed.scope, feed.complete_up_to);
-            }
+            RegistryRow::Feed(PurchaseFeed { scope, complete_up_to }) => match scope {
+                FeedScope::Institution(code) => {
+                    self.feeds_of_institutions.insert(code, complete_up_to);
+                }
+                FeedScope::DivisionPrefix(prefix) => {
+                    self.feeds_of_divisions.insert(prefix, complete_up_to);
+                }
+            },
         }
     }
 
@@ -127,8 +133,11 @@ impl Registry {
     pub fn pack_sizes(&self, catalog_code: &str) -> Vec<u32> {
         let rows = self.drugs_of(catalog_code).iter();
         let at_the_till = rows.filter(|d| d.pack_level == PackLevel::Small || d.carton_only);
-        let sizes: Option<BTreeSet<u32>> = at_the_till.map(|d| d.units_per_pack).collect();
-        sizes.unwrap_or_default().into_iter().collect()
+        let sizes: Option<Vec<u32>> = at_the_till.map(|d| d.units_per_pack).collect();
+        let mut sizes = sizes.unwrap_or_default();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
     }
 
     /// The no-code entries of a catalogue code.
@@ -144,32 +153,30 @@ impl Registry {
     /// How far purchase data of an institution is complete; `None` = complete.
     /// The most specific feed row counts.
     pub fn feed_of(&self, institution: &Institution) -> Option<Timestamp> {
-        if let Some(at) = self.feeds.get(&FeedScope::Institution(institution.code)) {
+        if let Some(at) = self.feeds_of_institutions.get(&institution.code) {
             return Some(*at);
         }
+        if self.feeds_of_divisions.is_empty() {
+            return None;
+        }
         let division = institution.division.to_string();
-        (0..=division.len()).rev().find_map(|length| {
-            let prefix = division.get(..length)?.to_owned();
-            self.feeds.get(&FeedScope::DivisionPrefix(prefix)).copied()
-        })
+        let prefixes = (0..=division.len()).rev().filter_map(|length| division.get(..length));
+        prefixes.filter_map(|prefix| self.feeds_of_divisions.get(prefix)).next().copied()
     }
 
     /// Up to when the oldest purchase feed of each province is complete, by the province's two digits; a feed for
     /// more than one province stands under `all`. Institutions that may not settle do not count.
     pub fn oldest_feeds(&self) -> BTreeMap<String, Timestamp> {
         let mut oldest: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for (scope, at) in &self.feeds {
-            let division = match scope {
-                FeedScope::Institution(code) => {
-                    if self.institution(*code).is_some_and(|i| i.status != InstitutionStatus::Active) {
-                        continue;
-                    }
-                    code.division().to_string()
-                }
-                FeedScope::DivisionPrefix(prefix) => prefix.clone(),
-            };
+        let active = |code: &InstitutionCode| {
+            self.institution(*code).is_none_or(|i| i.status == InstitutionStatus::Active)
+        };
+        let institutions = self.feeds_of_institutions.iter().filter(|(code, _)| active(code));
+        let institutions = institutions.map(|(code, at)| (code.division().to_string(), *at));
+        let divisions = self.feeds_of_divisions.iter().map(|(prefix, at)| (prefix.clone(), *at));
+        for (division, at) in institutions.chain(divisions) {
             let province = division.get(..2).unwrap_or("all").to_owned();
-            oldest.entry(province).and_modify(|known| *known = (*known).min(*at)).or_insert(*at);
+            oldest.entry(province).and_modify(|known| *known = (*known).min(at)).or_insert(at);
         }
         oldest
     }

@@ -16,7 +16,7 @@ use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange};
 use crate::telemetry;
 use rust_decimal::Decimal;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine {
     /// What the verdict of a document would be. Changes nothing.
@@ -92,7 +92,7 @@ impl Engine {
         caller: &Caller,
         request_id: &str,
         institution: InstitutionCode,
-        body: Recorded,
+        mut body: Recorded,
     ) -> Result<Reply, EngineError> {
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
@@ -109,12 +109,15 @@ impl Engine {
                 return again;
             }
             let (answer, judgement, facts) = self.judge(ask, &body, request_id).await?;
-            let change = if judgement.verdict == Verdict::Pending {
-                undecided(&key, &body, known.as_ref())
+            let attempt = if judgement.verdict == Verdict::Pending {
+                Attempt::undecided(&key, body, answer, known.as_ref())
             } else {
-                change_of(&key, &body, &answer, judgement, &facts, known.as_ref())
+                Attempt::decided(&key, body, answer, judgement, &facts, known.as_ref())
             };
-            match self.store.commit(change).await {
+            let committed = self.store.commit(&attempt.change).await;
+            let answer;
+            (body, answer) = attempt.given_back()?;
+            match committed {
                 Ok(()) => {
                     count(call, &answer, started);
                     self.judge_beside(call, &key, &body, &answer, &facts).await;
@@ -218,7 +221,7 @@ impl<'a> Request<'a> {
 }
 
 pub(super) fn is_overfull(
-    histories: &HashMap<CodeKey, History>,
+    histories: &BTreeMap<CodeKey, History>,
     change: &ClaimChange,
     institution: InstitutionCode,
 ) -> bool {
@@ -245,50 +248,70 @@ fn may_be_judged(known: &Outcome, body: &Recorded) -> bool {
             .is_some_and(|before| difference(before, &RequestBody::Recorded(body.clone())).is_none())
 }
 
-/// Remembers that a request is in doubt, so that asking for its outcome does not close it.
-fn undecided(key: &RequestKey, body: &Recorded, known: Option<&Outcome>) -> Change {
-    if known.is_some() {
-        return Change::default();
-    }
-    let outcome = Outcome::undecided(RequestBody::Recorded(body.clone()));
-    Change {
-        outcomes: vec![OutcomeChange { key: key.clone(), expected: None, outcome }],
-        ..Change::default()
-    }
+/// What one judgement wants to record. It holds request and answer while they are written, and gives them back.
+struct Attempt {
+    change: Change,
+    /// Where the change does not hold them.
+    kept: (Option<Recorded>, Option<Answer>),
 }
 
-/// Everything that an answer changes.
-fn change_of(
-    key: &RequestKey,
-    body: &Recorded,
-    answer: &Answer,
-    judgement: Judgement,
-    facts: &Facts,
-    known: Option<&Outcome>,
-) -> Change {
-    let pool = facts.knowledge.pool_of(key.institution);
-    let is_hold = judgement.hold_expires_at.is_some();
-    let awaited = judgement.awaited.into_iter().map(|question| AwaitedKey {
-        pool: pool.clone(),
-        catalog_code: question.catalog_code,
-        request: key.clone(),
-        line: question.line,
-    });
-    let decided =
-        Outcome::decided(RequestBody::Recorded(body.clone()), answer.clone(), judgement.sold.clone());
-    let outcome = Outcome { version: known.map_or(decided.version, |o| o.next().version), ..decided };
-    let expected = known.map(|o| o.version);
-    Change {
-        claims: judgement.claims,
-        outcomes: vec![OutcomeChange { key: key.clone(), expected, outcome }],
-        document: facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document)),
-        sold: if is_hold {
+impl Attempt {
+    /// Remembers that a request is in doubt, so that asking for its outcome does not close it.
+    fn undecided(key: &RequestKey, body: Recorded, answer: Answer, known: Option<&Outcome>) -> Self {
+        if known.is_some() {
+            return Self { change: Change::default(), kept: (Some(body), Some(answer)) };
+        }
+        let outcome = Outcome::undecided(RequestBody::Recorded(body));
+        let outcomes = vec![OutcomeChange { key: key.clone(), expected: None, outcome }];
+        Self { change: Change { outcomes, ..Change::default() }, kept: (None, Some(answer)) }
+    }
+
+    /// Everything that an answer changes.
+    fn decided(
+        key: &RequestKey,
+        body: Recorded,
+        answer: Answer,
+        judgement: Judgement,
+        facts: &Facts,
+        known: Option<&Outcome>,
+    ) -> Self {
+        let pool = facts.knowledge.pool_of(key.institution);
+        let awaited = judgement.awaited.into_iter().map(|question| AwaitedKey {
+            pool: pool.clone(),
+            catalog_code: question.catalog_code,
+            request: key.clone(),
+            line: question.line,
+        });
+        let sold = if judgement.hold_expires_at.is_some() {
             Vec::new()
         } else {
             sold_by(key.institution, &facts.knowledge, &judgement.sold, Decimal::ONE)
-        },
-        awaited: awaited.collect(),
-        settled: Vec::new(),
+        };
+        let document =
+            facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document));
+        let decided = Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold);
+        let outcome = Outcome { version: known.map_or(decided.version, |o| o.next_version()), ..decided };
+        let expected = known.map(|o| o.version);
+        let change = Change {
+            claims: judgement.claims,
+            outcomes: vec![OutcomeChange { key: key.clone(), expected, outcome }],
+            document,
+            sold,
+            awaited: awaited.collect(),
+            settled: Vec::new(),
+        };
+        Self { change, kept: (None, None) }
+    }
+
+    fn given_back(self) -> Result<(Recorded, Answer), EngineError> {
+        let Self { mut change, kept: (mut body, mut answer) } = self;
+        if let Some(OutcomeChange { outcome, .. }) = change.outcomes.pop() {
+            if let Some(RequestBody::Recorded(recorded)) = outcome.body {
+                body = Some(recorded);
+            }
+            answer = outcome.answer.or(answer);
+        }
+        body.zip(answer).ok_or(EngineError::Contended)
     }
 }
 

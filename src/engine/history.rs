@@ -92,7 +92,7 @@ impl Engine {
                 count(&answers);
                 return Ok(answers);
             }
-            match self.store.commit(Change { claims, sold, ..Change::default() }).await {
+            match self.store.commit(&Change { claims, sold, ..Change::default() }).await {
                 Ok(()) => {
                     count(&answers);
                     return Ok(answers);

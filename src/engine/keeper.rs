@@ -2,7 +2,6 @@
 //! then. The index itself knows no store; this is where the two are put together.
 
 use super::{Engine, EngineError};
-use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::index::{Index, Misfit};
 use crate::store::{ClaimFollower, Codes, Store, StoreError};
@@ -43,7 +42,7 @@ pub enum IndexState {
 struct Feed(Arc<Index>);
 
 impl ClaimFollower for Feed {
-    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a History)>) {
+    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>) {
         self.0.record(up_to, claims);
     }
 }

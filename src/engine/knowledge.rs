@@ -16,6 +16,8 @@ pub struct Knowledge {
     pub registry: Arc<Registry>,
     /// The rules in force.
     pub policy: Arc<Policy>,
+    /// The version of the rules in force, as answers name it.
+    pub policy_version: String,
     /// How scans are read, compiled from both.
     pub scan_rules: ScanRules,
     /// Where the rules in force came from, and when.
@@ -33,7 +35,9 @@ impl Knowledge {
     ) -> Result<Self, EngineError> {
         let scan_rules = scan_rules_of(&in_force.policy, &registry)?;
         let shadow = shadow.map(|run| Shadow::new(run, &in_force.policy, &registry)).transpose()?;
-        Ok(Self { registry, policy: Arc::clone(&in_force.policy), scan_rules, in_force, shadow })
+        let policy = Arc::clone(&in_force.policy);
+        let policy_version = policy.version().to_string();
+        Ok(Self { registry, policy, policy_version, scan_rules, in_force, shadow })
     }
 
     /// The same policies over another registry.

@@ -7,6 +7,7 @@ use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
+use std::fmt::{self, Display};
 
 /// The limits of one request; see the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,28 +95,28 @@ impl Limits {
     }
 
     /// Checks scans that stand on no line.
-    pub fn check_scans(&self, field: &str, scanned: &[String]) -> Result<(), EngineError> {
+    pub fn check_scans(&self, field: impl Display, scanned: &[String]) -> Result<(), EngineError> {
         let limit = self.codes_per_line_max;
         if scanned.len() > limit {
             let what = format!(
                 "{} codes, at most {limit} are allowed (codes_per_line_max); split it",
                 scanned.len()
             );
-            return Err(EngineError::invalid(field, what));
+            return Err(EngineError::invalid(field.to_string(), what));
         }
         Ok(())
     }
 
     /// Checks a text that a caller makes up.
-    pub fn check_text(&self, field: &str, text: Option<&str>) -> Result<(), EngineError> {
+    pub fn check_text(&self, field: impl Display, text: Option<&str>) -> Result<(), EngineError> {
         let length = text.map_or(0, str::len);
         if length > self.text_bytes_max {
             let what =
                 format!("has {length} bytes, at most {} are allowed (text_bytes_max)", self.text_bytes_max);
-            return Err(EngineError::invalid(field, what));
+            return Err(EngineError::invalid(field.to_string(), what));
         }
         if text.is_some_and(|t| t.chars().any(char::is_control)) {
-            return Err(EngineError::invalid(field, "holds a control character"));
+            return Err(EngineError::invalid(field.to_string(), "holds a control character"));
         }
         Ok(())
     }
@@ -192,7 +193,10 @@ impl Limits {
             let field = format!("files[{at}].name");
             self.check_text(&field, Some(name))?;
             if name.is_empty() || !names.insert(name) {
-                return Err(EngineError::invalid(field, "is empty or stands twice; name each text"));
+                return Err(EngineError::invalid(
+                    field.to_string(),
+                    "is empty or stands twice; name each text",
+                ));
             }
         }
         Ok(())
@@ -219,46 +223,47 @@ impl Limits {
         }
         let mut numbers = BTreeSet::new();
         for (at, line) in lines.iter().enumerate() {
-            let field = |name: &str| format!("document.lines[{at}].{name}");
+            // Put together only where something is wrong.
+            let field = |name: &'static str| fmt::from_fn(move |f| write!(f, "document.lines[{at}].{name}"));
             if !numbers.insert(line.number) {
                 return Err(EngineError::invalid(
-                    field("line_no"),
+                    field("line_no").to_string(),
                     format!("{} stands on two lines", line.number),
                 ));
             }
-            self.check_scans(&field("codes"), &line.scanned)?;
-            self.check_text(&field("catalog_code"), line.catalog_code.as_deref())?;
-            check_amount(&field("quantity"), line.quantity)?;
-            check_money(&field("unit_price"), line.unit_price)?;
+            self.check_scans(field("codes"), &line.scanned)?;
+            self.check_text(field("catalog_code"), line.catalog_code.as_deref())?;
+            check_amount(field("quantity"), line.quantity)?;
+            check_money(field("unit_price"), line.unit_price)?;
         }
         Ok(())
     }
 }
 
 /// Names, notes and patterns.
-fn check_long_text(field: &str, text: &str) -> Result<(), EngineError> {
+fn check_long_text(field: impl Display, text: &str) -> Result<(), EngineError> {
     if text.len() > LONG_TEXT_BYTES_MAX {
         let what = format!("has {} bytes, at most {LONG_TEXT_BYTES_MAX} are allowed", text.len());
-        return Err(EngineError::invalid(field, what));
+        return Err(EngineError::invalid(field.to_string(), what));
     }
     if text.chars().any(char::is_control) {
-        return Err(EngineError::invalid(field, "holds a control character"));
+        return Err(EngineError::invalid(field.to_string(), "holds a control character"));
     }
     Ok(())
 }
 
 /// Checks a price or an amount of money.
-pub(super) fn check_money(field: &str, amount: Option<Decimal>) -> Result<(), EngineError> {
+pub(super) fn check_money(field: impl Display, amount: Option<Decimal>) -> Result<(), EngineError> {
     if amount.is_some_and(|a| a.is_sign_negative() && !a.is_zero()) {
-        return Err(EngineError::invalid(field, "is negative"));
+        return Err(EngineError::invalid(field.to_string(), "is negative"));
     }
     check_amount(field, amount)
 }
 
-fn check_amount(field: &str, amount: Option<Decimal>) -> Result<(), EngineError> {
+fn check_amount(field: impl Display, amount: Option<Decimal>) -> Result<(), EngineError> {
     if amount.is_some_and(|a| a.abs() > Decimal::from(AMOUNT_MAX) || a.scale() > 10) {
         let what = format!("is out of range: at most {AMOUNT_MAX} with 10 decimal places");
-        return Err(EngineError::invalid(field, what));
+        return Err(EngineError::invalid(field.to_string(), what));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod history;
 mod keeper;
 mod knowledge;
 mod limits;
+mod names;
 mod outcome;
 mod policy;
 mod purchase;
@@ -47,9 +48,10 @@ use crate::store::Store;
 use crate::telemetry;
 use jiff::Timestamp;
 use knowledge::KnowledgeCell;
+use names::OutcomeNames;
 use outcome::InFlight;
 use policy::PolicyDesk;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How often a judgement is made again because somebody else was faster.
@@ -64,6 +66,7 @@ pub struct Engine {
     index: Arc<Index>,
     in_flight: InFlight,
     policies: PolicyDesk,
+    names: OutcomeNames,
 }
 
 /// Whom a judgement asks about codes.
@@ -97,10 +100,10 @@ struct Facts {
     knowledge: Arc<Knowledge>,
     now: Timestamp,
     paper: Paper,
-    histories: HashMap<CodeKey, History>,
+    histories: BTreeMap<CodeKey, History>,
     /// Every claim that was acknowledged before this moment is part of the histories.
     ledger_as_of: Timestamp,
-    positions: HashMap<String, Position>,
+    positions: BTreeMap<String, Position>,
 }
 
 impl Facts {
@@ -130,7 +133,16 @@ impl Engine {
         let registry = store.load_registry().await?;
         let (first, policies) = policies.opened(registry, clock.now())?;
         let knowledge = KnowledgeCell::new(first);
-        Ok(Self { store, clock, knowledge, limits, index, in_flight: InFlight::default(), policies })
+        Ok(Self {
+            store,
+            clock,
+            knowledge,
+            limits,
+            index,
+            in_flight: InFlight::default(),
+            policies,
+            names: OutcomeNames::default(),
+        })
     }
 
     /// Registry and policy as they are now.
@@ -173,9 +185,9 @@ impl Engine {
         &self,
         ask: Ask,
         keys: BTreeSet<CodeKey>,
-    ) -> Result<(HashMap<CodeKey, History>, Timestamp), EngineError> {
+    ) -> Result<(BTreeMap<CodeKey, History>, Timestamp), EngineError> {
         let mut as_of = self.clock.now();
-        let mut known = HashMap::with_capacity(keys.len());
+        let mut known = BTreeMap::new();
         let mut asked = Vec::new();
         let all = keys.len();
         for key in keys {
@@ -214,10 +226,10 @@ impl Engine {
         let looked_up = !facts.positions.is_empty();
         let feed = registry.institution(institution).and_then(|i| registry.feed_of(i));
         Answer {
-            outcome_id: outcome_id(facts.now),
+            outcome_id: self.names.next(facts.now),
             verdict: judgement.verdict,
             findings: judgement.findings.clone(),
-            policy_version: facts.knowledge.policy.version().to_string(),
+            policy_version: facts.knowledge.policy_version.clone(),
             decided_at: facts.now,
             ledger_as_of: facts.ledger_as_of,
             purchases_as_of: looked_up.then(|| feed.unwrap_or(facts.now)),
@@ -243,13 +255,6 @@ impl Engine {
             Err(EngineError::Denied(format!("this caller may not act for or ask about {institution}")))
         }
     }
-}
-
-/// A name for an outcome: a UUID of version 7, so that names sort by time.
-fn outcome_id(now: Timestamp) -> String {
-    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
-    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)).to_string()
 }
 
 impl Reply {

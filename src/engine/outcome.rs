@@ -39,7 +39,7 @@ impl Engine {
             }
             let outcome = Outcome::closed(OutcomeState::Never);
             let change = OutcomeChange { key: key.clone(), expected: None, outcome };
-            match self.store.commit(Change { outcomes: vec![change], ..Change::default() }).await {
+            match self.store.commit(&Change { outcomes: vec![change], ..Change::default() }).await {
                 Ok(()) => return Ok(OutcomeReply::Never),
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),

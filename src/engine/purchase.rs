@@ -76,7 +76,7 @@ impl Engine {
             for _ in 0..ATTEMPTS_MAX {
                 match self.judge_question(&question).await? {
                     None => break,
-                    Some(change) => match self.store.commit(change).await {
+                    Some(change) => match self.store.commit(&change).await {
                         Ok(()) => break,
                         Err(CommitError::Conflict) => {}
                         Err(error) => return Err(error.into()),

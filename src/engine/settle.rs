@@ -70,7 +70,7 @@ impl Engine {
                 return repeat(&key, &outcome, &body);
             }
             let (answer, change) = self.confirmation(&key, &hold_key, &body, &settlement).await?;
-            match self.store.commit(change).await {
+            match self.store.commit(&change).await {
                 Ok(()) => return Ok(Reply::first(answer)),
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -153,7 +153,7 @@ impl Engine {
                 return repeat(&key, &outcome, &body).map(|reply| (reply, outcome.freed.clone()));
             }
             let (answer, freed, change) = self.cancellation(&key, &body, &target).await?;
-            match self.store.commit(change).await {
+            match self.store.commit(&change).await {
                 Ok(()) => return Ok((Reply::first(answer), freed)),
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -239,8 +239,8 @@ impl Engine {
             now,
             ledger_as_of: now,
             paper: crate::domain::judge::Paper::default(),
-            histories: std::collections::HashMap::new(),
-            positions: std::collections::HashMap::new(),
+            histories: BTreeMap::new(),
+            positions: BTreeMap::new(),
         }
     }
 }

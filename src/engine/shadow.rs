@@ -17,7 +17,7 @@ use crate::domain::registry::Registry;
 use crate::domain::verdict::Verdict;
 use crate::telemetry;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A shadow as judgements see it: ready to read scans.
@@ -235,7 +235,7 @@ impl Engine {
 }
 
 /// Histories and positions as the shadow needs them.
-type MoreFacts = (HashMap<CodeKey, History>, HashMap<String, Position>);
+type MoreFacts = (BTreeMap<CodeKey, History>, BTreeMap<String, Position>);
 
 fn no_shadow() -> EngineError {
     EngineError::NotFound(

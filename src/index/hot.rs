@@ -5,6 +5,7 @@ use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::sync::{Mutex, PoisonError};
 use dashmap::DashMap;
+use foldhash::quality::RandomState;
 use std::collections::VecDeque;
 
 /// Shards of the map; its own default is too few for many readers.
@@ -17,7 +18,7 @@ struct Entry {
 }
 
 pub(super) struct HotCodes {
-    codes: DashMap<CodeKey, Entry>,
+    codes: DashMap<CodeKey, Entry, RandomState>,
     /// Turns in order; a code that was claimed twice stands here twice.
     order: Mutex<Order>,
     codes_max: usize,
@@ -31,15 +32,18 @@ struct Order {
 
 impl HotCodes {
     pub fn new(codes_max: usize) -> Self {
-        Self { codes: DashMap::with_shard_amount(SHARDS), order: Mutex::new(Order::default()), codes_max }
+        Self {
+            codes: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            order: Mutex::new(Order::default()),
+            codes_max,
+        }
     }
 
     /// Keeps a history in the place of an older one. Whoever calls does so in the order of the ledger.
-    pub fn put(&self, key: &CodeKey, history: &History) {
-        let Some(history) = postcard::to_stdvec(history).ok().filter(|_| self.codes_max > 0) else {
-            self.codes.remove(key);
+    pub fn put(&self, key: &CodeKey, history: &[u8]) {
+        if self.codes_max == 0 {
             return;
-        };
+        }
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = order.next;
         order.next += 1;
@@ -54,7 +58,7 @@ impl HotCodes {
     /// The last history that was put.
     pub fn get(&self, key: &CodeKey) -> Option<History> {
         let entry = self.codes.get(key)?;
-        postcard::from_bytes(&entry.history).ok()
+        History::from_stored(&entry.history).ok()
     }
 
     pub fn len(&self) -> usize {

@@ -119,9 +119,9 @@ impl Index {
         self.hot.get(key).map_or(Seen::AskLedger, Seen::Recently)
     }
 
-    /// Takes in claims with their histories, in the order of the ledger; `up_to` = the ledger's position after them.
+    /// Takes in claims with their histories in stored form, in the order of the ledger; `up_to` = the ledger's position after them.
     /// Returns before anybody can learn that they stand.
-    pub fn record<'a>(&self, up_to: u64, claims: impl IntoIterator<Item = (&'a CodeKey, &'a History)>) {
+    pub fn record<'a>(&self, up_to: u64, claims: impl IntoIterator<Item = (&'a CodeKey, &'a [u8])>) {
         {
             // Held throughout: no generation may take over between the two inserts of a code.
             let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);

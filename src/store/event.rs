@@ -6,12 +6,18 @@ use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::Pool;
 use crate::domain::purchase::{PurchaseRecord, PurchaseSource};
 use crate::domain::registry::RegistryRow;
+use bytes::Bytes;
 use jiff::Timestamp;
+use postcard::Serializer;
+use postcard::ser_flavors::Flavor;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The encoding of events; an unknown one is refused.
 const EVENT_FORMAT: u8 = 1;
+/// Most events are shorter than this, in bytes.
+const USUAL_BYTES: usize = 1024;
 
 /// A purchase question that waits for data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,13 +41,14 @@ pub enum PositionDelta {
     Sold(Decimal),
 }
 
-/// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LogEvent {
+/// One entry of the log. Written from `&History` and `&Outcome` where somebody else holds them; what is done with it
+/// after it was written needs their versions only, see [`swaps`](Self::swaps).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEvent<H = History, O = Outcome> {
     /// Histories as they are from now on.
-    pub claims: Vec<(CodeKey, History)>,
+    pub claims: Vec<(CodeKey, H)>,
     /// Outcomes as they are from now on.
-    pub outcomes: Vec<(RequestKey, Outcome)>,
+    pub outcomes: Vec<(RequestKey, O)>,
     /// Documents (hashed) and the requests that dispensed them.
     pub documents: Vec<(RequestKey, u64)>,
     /// Purchase records, new or replaced.
@@ -78,10 +85,77 @@ pub enum EventError {
     Garbled(#[from] postcard::Error),
 }
 
+/// An event that says nothing.
+impl<H, O> Default for LogEvent<H, O> {
+    fn default() -> Self {
+        Self {
+            claims: Vec::new(),
+            outcomes: Vec::new(),
+            documents: Vec::new(),
+            purchases: Vec::new(),
+            adds: Vec::new(),
+            awaited: Vec::new(),
+            settled: Vec::new(),
+            registry: Vec::new(),
+            registry_version: None,
+        }
+    }
+}
+
+/// The version that something must have, and the one that it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swap {
+    /// The version that was read; `None` = nothing must stand.
+    pub expected: Option<u32>,
+    /// The version from now on.
+    pub version: u32,
+}
+
+impl<H: Serialize, O: Serialize> LogEvent<H, O> {
+    /// The event as bytes, which say the same as the fields in their order, and where in them the histories and
+    /// outcomes stand: a table can keep these places instead of writing them once more.
+    pub fn encode(&self) -> Result<EncodedEvent, EventError> {
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(EVENT_FORMAT);
+        let mut to = Serializer { output: Appended(bytes) };
+        let claims = put_rows(&mut to, &self.claims)?;
+        let outcomes = put_rows(&mut to, &self.outcomes)?;
+        let Self { documents, purchases, adds, awaited, settled, registry, registry_version, .. } = self;
+        (documents, purchases, adds, awaited, settled, registry, registry_version).serialize(&mut to)?;
+        Ok(EncodedEvent { bytes: to.output.0.into(), claims, outcomes })
+    }
+}
+
+impl<H, O> LogEvent<H, O> {
+    /// The same event with versions in the place of histories and outcomes.
+    pub fn swaps(self, of_claim: impl Fn(H) -> Swap, of_outcome: impl Fn(O) -> Swap) -> LogEvent<Swap, Swap> {
+        LogEvent {
+            claims: self.claims.into_iter().map(|(key, history)| (key, of_claim(history))).collect(),
+            outcomes: self.outcomes.into_iter().map(|(key, outcome)| (key, of_outcome(outcome))).collect(),
+            documents: self.documents,
+            purchases: self.purchases,
+            adds: self.adds,
+            awaited: self.awaited,
+            settled: self.settled,
+            registry: self.registry,
+            registry_version: self.registry_version,
+        }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        let Self { claims, outcomes, documents, purchases, adds, awaited, settled, registry, .. } = self;
+        let rows = [claims.len(), outcomes.len(), documents.len(), purchases.len(), adds.len()];
+        let others = [awaited.len(), settled.len(), registry.len()];
+        rows.iter().chain(&others).all(|rows| *rows == 0) && self.registry_version.is_none()
+    }
+}
+
 impl LogEvent {
-    /// The event as bytes.
-    pub fn encode(&self) -> Result<Vec<u8>, EventError> {
-        Ok(postcard::to_extend(self, vec![EVENT_FORMAT])?)
+    /// The same event without what was written of it: versions are known, nothing is expected any more.
+    pub fn entries(self) -> LogEvent<Swap, Swap> {
+        let settled = |version| Swap { expected: None, version };
+        self.swaps(|history| settled(history.version), |outcome| settled(outcome.version))
     }
 
     /// The event that [`encode`](Self::encode) wrote.
@@ -91,6 +165,67 @@ impl LogEvent {
             Some((&found, _)) => Err(EventError::Format { found }),
             None => Err(EventError::Garbled(postcard::Error::DeserializeUnexpectedEnd)),
         }
+    }
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedEvent {
+    /// All of it.
+    pub bytes: Bytes,
+    /// Where each history stands, in the order of the claims.
+    pub claims: Vec<Range<usize>>,
+    /// Where each outcome stands, in their order.
+    pub outcomes: Vec<Range<usize>>,
+}
+
+impl EncodedEvent {
+    /// The histories in stored form, in the order of the claims.
+    pub fn histories(&self) -> impl Iterator<Item = &[u8]> {
+        self.claims.iter().filter_map(|place| self.bytes.get(place.clone()))
+    }
+}
+
+impl AsRef<[u8]> for EncodedEvent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Writes rows as a list of pairs is written; gives where the second of each pair stands.
+fn put_rows<K: Serialize, V: Serialize>(
+    to: &mut Serializer<Appended>,
+    rows: &[(K, V)],
+) -> Result<Vec<Range<usize>>, postcard::Error> {
+    rows.len().serialize(&mut *to)?;
+    let mut places = Vec::with_capacity(rows.len());
+    for (key, value) in rows {
+        key.serialize(&mut *to)?;
+        let start = to.output.0.len();
+        value.serialize(&mut *to)?;
+        places.push(start..to.output.0.len());
+    }
+    Ok(places)
+}
+
+/// Takes encoded bytes in one by one piece; postcard's own takes them byte by byte.
+struct Appended(Vec<u8>);
+
+impl Flavor for Appended {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
     }
 }
 

@@ -8,7 +8,7 @@ pub mod embedded;
 mod event;
 pub mod log;
 
-pub use event::{AwaitedKey, LogEvent, PositionDelta};
+pub use event::{AwaitedKey, EncodedEvent, LogEvent, PositionDelta, Swap};
 
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
@@ -136,7 +136,7 @@ pub trait ClaimLedger: Send + Sync {
     ) -> Answering<'a, Result<Vec<String>, StoreError>>;
 
     /// Makes a change, or nothing of it. `Ok` = durable.
-    fn commit(&self, change: Change) -> Answering<'_, Result<(), CommitError>>;
+    fn commit<'a>(&'a self, change: &'a Change) -> Answering<'a, Result<(), CommitError>>;
 
     /// Histories in order of their keys, from behind `after` on, at most `limit`.
     fn scan<'a>(
@@ -151,8 +151,9 @@ pub trait ClaimLedger: Send + Sync {
 
 /// Told of claims by the ledger: in its order, and before anybody can learn that they stand. Must not block for long.
 pub trait ClaimFollower: Send + Sync {
-    /// Claims with their histories as they are from now on; `up_to` = the ledger's position after them.
-    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a History)>);
+    /// Claims with their histories as they are from now on, in [stored form](History::stored); `up_to` = the ledger's
+    /// position after them.
+    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>);
 }
 
 /// Batches of codes, in no order, some of them more than once.

@@ -54,9 +54,9 @@ impl Ledger {
     pub fn commit(&self, codes: &[u64], version: u32) {
         let mut writer = self.writer.lock().unwrap();
         writer.log_end += 1;
-        let claims: Vec<_> = codes.iter().map(|n| (code(*n), history(version))).collect();
+        let claims: Vec<_> = codes.iter().map(|n| (code(*n), history(version).stored().unwrap())).collect();
         if let Some(index) = &writer.follower {
-            index.record(writer.log_end, claims.iter().map(|(key, history)| (key, history)));
+            index.record(writer.log_end, claims.iter().map(|(key, history)| (key, history.as_slice())));
         }
         for n in codes {
             self.tables.lock().unwrap().insert(*n, version);

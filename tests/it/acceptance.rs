@@ -76,6 +76,7 @@ pub fn small_options() -> EmbeddedOptions {
         group_changes_max: 8,
         queue_changes_max: 16,
         cache_bytes: 1 << 20,
+        memory_bytes_max: 4096,
         segment_bytes_max: 4096,
     }
 }

@@ -30,8 +30,9 @@ fn history(version: u32) -> History {
 }
 
 fn record(index: &Index, up_to: u64, claims: &[(u64, u32)]) {
-    let claims: Vec<(CodeKey, History)> = claims.iter().map(|(n, v)| (code(*n), history(*v))).collect();
-    index.record(up_to, claims.iter().map(|(key, history)| (key, history)));
+    let stored = |(n, v): &(u64, u32)| (code(*n), history(*v).stored().unwrap());
+    let claims: Vec<(CodeKey, Vec<u8>)> = claims.iter().map(stored).collect();
+    index.record(up_to, claims.iter().map(|(key, history)| (key, history.as_slice())));
 }
 
 fn seen(index: &Index, n: u64) -> Seen {

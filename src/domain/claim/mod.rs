@@ -198,6 +198,16 @@ impl Lens {
 }
 
 impl History {
+    /// The form in which stores and memories keep it: postcard.
+    pub fn stored(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_stdvec(self)
+    }
+
+    /// The history that [`stored`](Self::stored) wrote.
+    pub fn from_stored(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+
     /// The same history with one more event.
     #[must_use]
     pub fn with(&self, event: Event) -> Self {

@@ -74,6 +74,12 @@ impl CodeKey {
     }
 }
 
+impl AsRef<[u8]> for CodeKey {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 /// Reads bytes as a number, each a digit of `base` above `zero`. The callers' lengths keep it below 2^128.
 fn number(bytes: &[u8], base: u128, zero: u8) -> u128 {
     bytes

@@ -14,7 +14,7 @@ use crate::domain::verdict::{
     DuplicateClass, Enforcement, Evidence, Finding, Reason, Role, Verdict, sort, strictest,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 /// One line under judgement.
 pub(super) struct LineView<'a> {
@@ -66,9 +66,16 @@ pub(super) struct Bench<'a> {
     pub scene: Scene,
     pub after_the_fact: bool,
     findings: Vec<Finding>,
-    /// Histories as they will be, with the version that was read.
-    working: HashMap<CodeKey, (Option<u32>, History)>,
-    changed: BTreeSet<CodeKey>,
+    working: BTreeMap<CodeKey, Working>,
+}
+
+/// The history of a code as this request leaves it so far.
+#[derive(Default)]
+struct Working {
+    /// The version that was read.
+    read: Option<u32>,
+    history: History,
+    changed: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -80,8 +87,7 @@ impl<'a> Bench<'a> {
             scene,
             after_the_fact,
             findings: Vec::new(),
-            working: HashMap::new(),
-            changed: BTreeSet::new(),
+            working: BTreeMap::new(),
         }
     }
 
@@ -132,52 +138,50 @@ impl<'a> Bench<'a> {
 
     /// The history of a code as this request leaves it so far.
     pub fn history(&mut self, key: &CodeKey) -> &History {
+        &self.working(key).history
+    }
+
+    fn working(&mut self, key: &CodeKey) -> &mut Working {
         let known = self.grounds.histories.get(key);
-        let (_, history) = self
-            .working
-            .entry(key.clone())
-            .or_insert_with(|| (known.map(|h| h.version), known.cloned().unwrap_or_default()));
-        history
+        let read = || Working {
+            read: known.map(|history| history.version),
+            history: known.cloned().unwrap_or_default(),
+            changed: false,
+        };
+        self.working.entry(key.clone()).or_insert_with(read)
+    }
+
+    /// The history of a code, to be changed.
+    fn changing(&mut self, key: &CodeKey) -> &mut History {
+        let working = self.working(key);
+        working.changed = true;
+        &mut working.history
     }
 
     /// Records an event of a code.
     pub fn record(&mut self, key: &CodeKey, event: Event) {
-        let next = self.history(key).with(event);
-        if let Some((_, history)) = self.working.get_mut(key) {
-            *history = next;
-            self.changed.insert(key.clone());
-        }
+        self.changing(key).record(event);
     }
 
     /// Records a stock move of a code.
     pub fn record_move(&mut self, key: &CodeKey, moved: MovementEvent) {
-        let next = self.history(key).with_move(moved);
-        if let Some((_, history)) = self.working.get_mut(key) {
-            *history = next;
-            self.changed.insert(key.clone());
-        }
+        let history = self.changing(key);
+        *history = history.with_move(moved);
     }
 
     /// Puts other events in the place of those of a code.
     pub fn rewrite(&mut self, key: &CodeKey, events: Vec<Event>) {
-        let version = self.history(key).version.saturating_add(1);
-        if let Some((_, history)) = self.working.get_mut(key) {
-            *history = History { version, events };
-            self.changed.insert(key.clone());
-        }
+        let history = self.changing(key);
+        *history = History { version: history.version.saturating_add(1), events };
     }
 
     /// The verdict, the findings in order, and the changes that were recorded.
     pub fn close(mut self) -> (Verdict, Vec<Finding>, Vec<ClaimChange>) {
         sort(&mut self.findings);
         let verdict = strictest(&self.findings);
-        let working = &mut self.working;
-        let changes = self
-            .changed
-            .into_iter()
-            .filter_map(|key| {
-                working.remove(&key).map(|(expected, history)| ClaimChange { key, expected, history })
-            })
+        let changed = self.working.into_iter().filter(|(_, working)| working.changed);
+        let changes = changed
+            .map(|(key, Working { read, history, changed: _ })| ClaimChange { key, expected: read, history })
             .collect();
         (verdict, self.findings, changes)
     }

@@ -11,11 +11,11 @@ use crate::domain::code::CodeKey;
 use crate::domain::verdict::{Enforcement, Evidence, OtherSale, Reason, Role};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// The codes of a request that were claimed already, and whether as whole packs.
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashMap<CodeKey, bool>);
+pub(super) struct Seen(BTreeMap<CodeKey, bool>);
 
 /// How much of a line is new to the ledger.
 #[derive(Debug, Default, Clone, Copy)]

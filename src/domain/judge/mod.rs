@@ -35,7 +35,7 @@ use crate::domain::registry::Registry;
 use crate::domain::verdict::{Finding, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every judgement rests on.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +49,9 @@ pub struct Grounds<'a> {
     /// Document and visit, hashed.
     pub paper: Paper,
     /// What is recorded of each code that the reading names; a code that is missing here has no history.
-    pub histories: &'a HashMap<CodeKey, History>,
+    pub histories: &'a BTreeMap<CodeKey, History>,
     /// What is known of purchases, by catalogue code.
-    pub positions: &'a HashMap<String, Position>,
+    pub positions: &'a BTreeMap<String, Position>,
 }
 
 /// The hashed document and visit number of a request.

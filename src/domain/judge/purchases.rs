@@ -10,7 +10,7 @@ use crate::domain::verdict::{Enforcement, Evidence, Reason};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Prices in yuan are rounded to this many places at the coarsest.
 const PRICE_SCALE_MIN: u32 = 2;
@@ -21,7 +21,7 @@ impl Bench<'_> {
     pub fn judge_purchase(
         &mut self,
         view: &LineView<'_>,
-        counted: &HashMap<String, Decimal>,
+        counted: &BTreeMap<String, Decimal>,
         units: Decimal,
     ) -> Option<Awaited> {
         let catalog_code = view.catalog_code.clone()?;

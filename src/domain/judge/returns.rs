@@ -11,7 +11,7 @@ use crate::domain::event::{Payment, Scene};
 use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::{Evidence, Reason, Verdict};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Judges a return. `reported` = it already happened and is recorded whatever the verdict says, except where
 /// the goods were returned before: then the first return stays.
@@ -25,7 +25,7 @@ pub fn judge_return(
     let after_the_fact = reported || super::sale::is_late(&grounds, &document.lines);
     let mut bench = Bench::new(grounds, document.institution, scene, after_the_fact);
     let usable = bench.judge_clock(&super::sale::moments(&document.lines)) && bench.judge_institution();
-    let mut sold: HashMap<String, Decimal> = HashMap::new();
+    let mut sold: BTreeMap<String, Decimal> = BTreeMap::new();
     if usable {
         for (line, scans) in document.lines.iter().zip(&reading.lines) {
             let view = bench.view(line, scans, Payment::Insured);

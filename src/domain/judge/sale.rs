@@ -9,7 +9,7 @@ use crate::domain::party::InstitutionStatus;
 use crate::domain::verdict::{Enforcement, Evidence, Reason, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What the caller wants of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
 /// What a document adds to balances, line by line.
 #[derive(Default)]
 struct Tally {
-    counted: HashMap<String, Decimal>,
+    counted: BTreeMap<String, Decimal>,
     awaited: Vec<Awaited>,
 }
 

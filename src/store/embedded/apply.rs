@@ -1,87 +1,73 @@
-//! Puts logged events into the tables: one atomic batch a group, with the watermark. Safe to apply twice.
+//! Makes logged events readable: what every sale changes goes into the layer in memory, what is loaded now and then
+//! straight into its tables. Safe to apply twice.
 
-use super::tables::{
-    PositionRow, REGISTRY_VERSION, Tables, awaited_key, document_key, encode, get, outcome_key, position_key,
-    unreadable,
-};
-use crate::domain::claim::PaperKey;
-use crate::store::{LogEvent, PositionDelta, StoreError};
-use std::collections::HashMap;
+use super::layer::{Entries, Layer};
+use super::tables::{REGISTRY_VERSION, awaited_key, encode, unreadable};
+use super::view::View;
+use crate::store::{EncodedEvent, PositionDelta, StoreError};
 
-impl Tables {
-    /// Applies the events of a group, each with its position in the log. `end` = the watermark after it.
-    pub fn apply(&self, events: &[(u64, LogEvent)], end: u64) -> Result<(), StoreError> {
-        let mut batch = self.db.batch();
-        let mut positions: HashMap<Vec<u8>, PositionRow> = HashMap::new();
-        for (at, event) in events {
-            self.apply_ledger(&mut batch, event)?;
-            self.apply_purchases(&mut batch, event)?;
-            self.apply_registry(&mut batch, event)?;
-            self.add_to_positions(&mut positions, event, *at)?;
-        }
-        for (key, row) in positions {
-            batch.insert(&self.positions, key, encode(&row)?);
-        }
-        self.put_watermark(&mut batch, end)?;
-        batch.commit().map_err(unreadable)
-    }
+/// Bytes before each payload of a group that give its length.
+const PAYLOAD_LENGTH_BYTES: u64 = 4;
 
-    fn apply_ledger(&self, batch: &mut fjall::OwnedWriteBatch, event: &LogEvent) -> Result<(), StoreError> {
-        for (key, history) in &event.claims {
-            batch.insert(&self.claims, key.as_bytes(), encode(history)?);
+/// A logged event: its position in the log, what it says, its bytes.
+pub(super) type Logged = (u64, Entries, EncodedEvent);
+
+impl View {
+    /// Applies the events of a group. `end` = the position in the log after it.
+    pub fn apply(&self, events: &[Logged], end: u64) -> Result<(), StoreError> {
+        let layer = self.active();
+        let mut batch = self.tables.db.batch();
+        let mut rows = 0;
+        for (at, event, encoded) in events {
+            layer.put(event, encoded, at + PAYLOAD_LENGTH_BYTES)?;
+            self.add_to_positions(&layer, event, *at)?;
+            rows += self.apply_purchases(&mut batch, event)? + self.apply_registry(&mut batch, event)?;
         }
-        for (key, outcome) in &event.outcomes {
-            batch.insert(&self.outcomes, outcome_key(key), encode(outcome)?);
+        if rows > 0 {
+            batch.commit().map_err(unreadable)?;
         }
-        for (key, document) in &event.documents {
-            batch.insert(&self.documents, document_key(key, PaperKey(*document)), Vec::new());
-        }
+        self.set_end(end);
         Ok(())
     }
 
+    /// Gives how many rows were put.
     fn apply_purchases(
         &self,
         batch: &mut fjall::OwnedWriteBatch,
-        event: &LogEvent,
-    ) -> Result<(), StoreError> {
+        event: &Entries,
+    ) -> Result<usize, StoreError> {
         for record in &event.purchases {
-            batch.insert(&self.purchases, record.identity().into_bytes(), encode(record)?);
+            batch.insert(&self.tables.purchases, record.identity().into_bytes(), encode(record)?);
         }
         for key in &event.awaited {
-            batch.insert(&self.awaited, awaited_key(key), encode(key)?);
+            batch.insert(&self.tables.awaited, awaited_key(key), encode(key)?);
         }
         for key in &event.settled {
-            batch.remove(&self.awaited, awaited_key(key));
+            batch.remove(&self.tables.awaited, awaited_key(key));
         }
-        Ok(())
+        Ok(event.purchases.len() + event.awaited.len() + event.settled.len())
     }
 
-    fn apply_registry(&self, batch: &mut fjall::OwnedWriteBatch, event: &LogEvent) -> Result<(), StoreError> {
+    /// Gives how many rows were put.
+    fn apply_registry(
+        &self,
+        batch: &mut fjall::OwnedWriteBatch,
+        event: &Entries,
+    ) -> Result<usize, StoreError> {
         for row in &event.registry {
-            batch.insert(&self.registry, row.identity().into_bytes(), encode(row)?);
+            batch.insert(&self.tables.registry, row.identity().into_bytes(), encode(row)?);
         }
         if let Some(version) = &event.registry_version {
-            batch.insert(&self.meta, REGISTRY_VERSION, encode(version)?);
+            batch.insert(&self.tables.meta, REGISTRY_VERSION, encode(version)?);
         }
-        Ok(())
+        Ok(event.registry.len() + usize::from(event.registry_version.is_some()))
     }
 
     /// Adds are not idempotent by nature: each row knows the place in the log up to which it is added up.
-    fn add_to_positions(
-        &self,
-        rows: &mut HashMap<Vec<u8>, PositionRow>,
-        event: &LogEvent,
-        at: u64,
-    ) -> Result<(), StoreError> {
-        let mut touched = Vec::new();
+    fn add_to_positions(&self, layer: &Layer, event: &Entries, at: u64) -> Result<(), StoreError> {
+        let mut touched = Vec::with_capacity(event.adds.len());
         for (pool, catalog_code, delta) in &event.adds {
-            let key = position_key(pool, catalog_code);
-            let row = match rows.entry(key.clone()) {
-                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(slot) => {
-                    slot.insert(get(&self.positions, &key)?.unwrap_or_default())
-                }
-            };
+            let mut row = self.position(pool, catalog_code)?;
             if row.applied > at {
                 continue;
             }
@@ -91,12 +77,11 @@ impl Tables {
                     row.position.count(*source, *units, *records)
                 }
             }
-            touched.push(key);
+            touched.push((pool, catalog_code));
+            layer.put_position(pool, catalog_code, row);
         }
-        for key in touched {
-            if let Some(row) = rows.get_mut(&key) {
-                row.applied = at + 1;
-            }
+        for (pool, catalog_code) in touched {
+            layer.mark_applied(pool, catalog_code, at + 1);
         }
         Ok(())
     }

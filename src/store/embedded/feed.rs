@@ -1,7 +1,8 @@
 //! The embedded store's claims for those who keep a copy of what it knows: told as they are made, and read back
 //! from log and tables in threads of their own.
 
-use super::tables::{Tables, unreadable};
+use super::tables::unreadable;
+use super::view::View;
 use super::writer::Job;
 use super::{EmbeddedStore, log_dir};
 use crate::domain::code::CodeKey;
@@ -36,12 +37,13 @@ impl ClaimFeed for EmbeddedStore {
     }
 
     fn all_codes(&self) -> Codes {
-        let tables = self.tables.clone();
-        read_in_thread(move |batches| read_tables(&tables, batches))
+        let view = self.view.clone();
+        read_in_thread(move |batches| read_claims(&view, batches))
     }
 
     fn codes_about(&self) -> u64 {
-        self.tables.claims.approximate_len() as u64
+        let in_memory: usize = self.view.layers().iter().map(|layer| layer.claims.len()).sum();
+        (self.view.tables.claims.approximate_len() + in_memory) as u64
     }
 }
 
@@ -84,8 +86,17 @@ fn read_in_thread(
     receiver
 }
 
-fn read_tables(tables: &Tables, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {
-    for guard in tables.claims.iter() {
+fn read_claims(view: &View, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {
+    for layer in view.layers() {
+        // Not while the layer is held: whoever reads the batches may take long.
+        let keys: Vec<_> = layer.claims.iter().map(|row| row.key().clone()).collect();
+        for key in keys {
+            if let Err(unread) = batches.push(key) {
+                return Ok(Err(unread));
+            }
+        }
+    }
+    for guard in view.tables.claims.iter() {
         let bytes = guard.key().map_err(unreadable)?;
         let key = CodeKey::from_bytes(&bytes)
             .ok_or_else(|| StoreError::Unreadable("a claim has a key that is no code".to_owned()))?;

@@ -1,12 +1,12 @@
 //! What the tables can keep. It is asked before the log is written: what is once in the log is applied at every
 //! start, so one row that cannot be applied would stop the gateway for good.
 
-use super::tables::{KEY_BYTES_MAX, awaited_key, outcome_key, position_key};
+use super::tables::KEY_BYTES_MAX;
 use crate::domain::party::Pool;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use crate::store::log::FRAME_BYTES_MAX;
-use crate::store::{Change, StoreError};
+use crate::store::{AwaitedKey, Change, StoreError};
 use rust_decimal::Decimal;
 
 /// The largest change, in bytes. A group may be a quarter frame longer than this.
@@ -14,19 +14,31 @@ const CHANGE_BYTES_MAX: u64 = FRAME_BYTES_MAX / 2;
 /// The most units that one row adds to a position: 10^20, of which hundreds of millions still add up.
 const UNITS_MAX: Decimal = Decimal::from_parts(1_661_992_960, 1_808_227_885, 5, false, 0);
 
+/// More than the parts of a key take that are no text: numbers, tags, separators.
+const KEY_PARTS_BYTES: usize = 64;
+
+/// Bytes of the text by which a pool is named.
+fn pool_bytes(pool: &Pool) -> usize {
+    match pool {
+        Pool::Institution(_) => 0,
+        Pool::Chain(group) => group.len(),
+    }
+}
+
 /// Whether every key and amount of a change can be kept.
 pub(super) fn check_change(change: &Change) -> Result<(), StoreError> {
     for outcome in &change.outcomes {
-        check_key(outcome_key(&outcome.key).len())?;
+        check_key(outcome.key.request_id.len() + KEY_PARTS_BYTES)?;
     }
     if let Some((key, _)) = &change.document {
-        check_key(outcome_key(key).len())?;
+        check_key(key.request_id.len() + KEY_PARTS_BYTES)?;
     }
     for question in change.awaited.iter().chain(&change.settled) {
-        check_key(awaited_key(question).len())?;
+        let AwaitedKey { pool, catalog_code, request, line: _ } = question;
+        check_key(pool_bytes(pool) + catalog_code.len() + request.request_id.len() + KEY_PARTS_BYTES)?;
     }
     for (pool, catalog_code, units) in &change.sold {
-        check_key(position_key(pool, catalog_code).len())?;
+        check_key(pool_bytes(pool) + catalog_code.len() + KEY_PARTS_BYTES)?;
         check_units(*units)?;
     }
     Ok(())
@@ -37,7 +49,7 @@ pub(super) fn check_records(records: &[(PurchaseRecord, Option<String>)]) -> Res
     for (record, chain) in records {
         check_key(record.identity().len())?;
         if let Some(group) = chain {
-            check_key(position_key(&Pool::Chain(group.clone()), &record.catalog_code).len())?;
+            check_key(group.len() + record.catalog_code.len() + KEY_PARTS_BYTES)?;
         }
         check_units(record.quantity)?;
     }
@@ -49,7 +61,7 @@ pub(super) fn check_rows(rows: &[RegistryRow]) -> Result<(), StoreError> {
     for row in rows {
         check_key(row.identity().len())?;
         if let RegistryRow::Institution(institution) = row {
-            check_key(position_key(&institution.pool(), "").len())?;
+            check_key(pool_bytes(&institution.pool()) + KEY_PARTS_BYTES)?;
         }
     }
     Ok(())

@@ -15,22 +15,30 @@ mod apply;
 mod directory;
 mod feed;
 mod fit;
+mod flush;
+mod layer;
+mod prepare;
 mod read;
 mod resolve;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod view;
 mod writer;
 
+use super::event::EventError;
 use super::log::{DiskFiles, EventLog, LogFiles, LogOptions};
 use super::{LogEvent, StoreState};
+use apply::Logged;
 use directory::Directory;
+use flush::Flusher;
 use siphasher::sip::SipHasher24;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 use tables::Tables;
 use tokio::sync::{mpsc, watch};
+use view::View;
 use writer::{Job, Writer};
 
 /// Settings of an embedded store; see the configuration file for what they mean.
@@ -44,6 +52,8 @@ pub struct EmbeddedOptions {
     pub queue_changes_max: usize,
     /// Cache of the tables, in bytes.
     pub cache_bytes: u64,
+    /// What was logged last is kept in memory up to this size, in bytes, and then written to the tables in one run.
+    pub memory_bytes_max: u64,
     /// Size of one segment of the log, in bytes.
     pub segment_bytes_max: u64,
 }
@@ -55,6 +65,7 @@ impl Default for EmbeddedOptions {
             group_changes_max: 1024,
             queue_changes_max: 4096,
             cache_bytes: 256 << 20,
+            memory_bytes_max: 128 << 20,
             segment_bytes_max: 256 << 20,
         }
     }
@@ -113,7 +124,7 @@ pub enum OpenError {
 pub struct EmbeddedStore {
     dir: PathBuf,
     id: String,
-    tables: Tables,
+    view: View,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     state: watch::Receiver<StoreState>,
@@ -141,18 +152,22 @@ impl EmbeddedStore {
     ) -> Result<Self, OpenError> {
         let directory = Directory::open(dir)?;
         let tables = Tables::open(&dir.join("tables"), options.cache_bytes)?;
-        let log = recover(dir, options, &tables, files)?;
+        let io = |source| OpenError::Io { path: dir.to_owned(), source };
+        let end = tables.watermark().map_err(|e| damaged(dir, e.to_string()))?;
+        let view = View::new(tables, &log_dir(dir), end);
+        let mut flusher = Flusher::start(view.clone()).map_err(io)?;
+        let log = recover(dir, options, &view, &mut flusher, files)?;
         let (hasher, id) = (directory.hasher(), directory.id.clone());
         let (jobs, waiting) = mpsc::channel(options.queue_changes_max);
         let (state_sender, state) = watch::channel(StoreState::Ready);
-        let writer = Writer::new(directory, tables.clone(), log, options.clone(), state_sender);
+        let writer = Writer::new(directory, view.clone(), flusher, log, options.clone(), state_sender);
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))
-            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+            .map_err(io)?;
         let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
         let (dir, disk_free_bytes_min) = (dir.to_owned(), options.disk_free_bytes_min);
-        Ok(Self { dir, id, tables, jobs, writer, state, hasher, disk_free_bytes_min })
+        Ok(Self { dir, id, view, jobs, writer, state, hasher, disk_free_bytes_min })
     }
 }
 
@@ -160,28 +175,42 @@ fn log_dir(dir: &Path) -> PathBuf {
     dir.join("log")
 }
 
+fn damaged(dir: &Path, what: String) -> OpenError {
+    OpenError::Damaged { dir: dir.to_owned(), what }
+}
+
 /// Opens the log behind the tables' watermark and applies what they have not seen.
 fn recover(
     dir: &Path,
     options: &EmbeddedOptions,
-    tables: &Tables,
+    view: &View,
+    flusher: &mut Flusher,
     files: Box<dyn LogFiles>,
 ) -> Result<EventLog, OpenError> {
-    let damaged = |what: String| OpenError::Damaged { dir: dir.to_owned(), what };
-    let from = tables.watermark().map_err(|e| damaged(e.to_string()))?;
     let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
-    let (log, replay) = EventLog::open_with(&log_dir(dir), log_options, from, files)?;
+    let (log, replay) = EventLog::open_with(&log_dir(dir), log_options, view.end(), files)?;
     let mut groups = 0_u64;
     for group in replay {
         let group = group?;
-        let events: Result<Vec<_>, _> =
-            group.payloads().map(|(at, bytes)| LogEvent::decode(bytes).map(|event| (at, event))).collect();
-        let events = events.map_err(|e| damaged(format!("log position {}: {e}", group.start)))?;
-        tables.apply(&events, group.end).map_err(|e| damaged(e.to_string()))?;
+        let wrong = |what: String| damaged(dir, format!("log position {}: {what}", group.start));
+        let logged: Result<Vec<_>, _> = group.payloads().map(|(at, bytes)| read_event(at, bytes)).collect();
+        let logged = logged.map_err(|e| wrong(e.to_string()))?;
+        view.apply(&logged, group.end).map_err(|e| wrong(e.to_string()))?;
         groups += 1;
+        if view.active().weight() >= options.memory_bytes_max {
+            flusher.flush(view).map_err(|e| damaged(dir, e.to_string()))?;
+        }
     }
     if groups > 0 {
+        // Beside the first requests: a gateway that crashes again and again must not read more each time.
+        flusher.flush(view).map_err(|e| damaged(dir, e.to_string()))?;
         tracing::info!(groups, "applied what the tables had not seen of the log");
     }
     Ok(log)
+}
+
+fn read_event(at: u64, bytes: &[u8]) -> Result<Logged, EventError> {
+    let event = LogEvent::decode(bytes)?;
+    let encoded = event.encode()?;
+    Ok((at, event.entries(), encoded))
 }

@@ -1,10 +1,8 @@
 //! The embedded store behind the store traits.
 
 use super::EmbeddedStore;
-use super::tables::{
-    KEY_BYTES_MAX, PositionRow, REGISTRY_VERSION, awaited_prefix, decode, document_prefix, get, outcome_key,
-    position_key, unreadable,
-};
+use super::prepare::Prepared;
+use super::tables::{KEY_BYTES_MAX, REGISTRY_VERSION, awaited_prefix, decode, get, unreadable};
 use super::writer::Job;
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
@@ -20,7 +18,6 @@ use crate::store::{
 };
 use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
-use std::ops::Bound;
 use std::sync::PoisonError;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{oneshot, watch};
@@ -47,11 +44,11 @@ impl ClaimLedger for EmbeddedStore {
         &'a self,
         keys: &'a [CodeKey],
     ) -> Answering<'a, Result<Vec<Option<History>>, StoreError>> {
-        Box::pin(async move { keys.iter().map(|key| get(&self.tables.claims, key.as_bytes())).collect() })
+        Box::pin(async move { keys.iter().map(|key| self.view.history(key)).collect() })
     }
 
     fn outcome<'a>(&'a self, key: &'a RequestKey) -> Answering<'a, Result<Option<Outcome>, StoreError>> {
-        Box::pin(async move { get(&self.tables.outcomes, &outcome_key(key)) })
+        Box::pin(async move { self.view.outcome(key) })
     }
 
     fn requests_of<'a>(
@@ -60,18 +57,14 @@ impl ClaimLedger for EmbeddedStore {
         document: PaperKey,
         limit: usize,
     ) -> Answering<'a, Result<Vec<String>, StoreError>> {
-        Box::pin(async move {
-            let prefix = document_prefix(institution, document);
-            let found = self.tables.documents.prefix(&prefix).take(limit).map(|guard| {
-                let key = guard.key().map_err(unreadable)?;
-                Ok(String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned())
-            });
-            found.collect()
-        })
+        Box::pin(async move { self.view.requests_of(institution, document, limit) })
     }
 
-    fn commit(&self, change: Change) -> Answering<'_, Result<(), CommitError>> {
-        Box::pin(self.ask(|reply| Job::Commit(change, reply)))
+    fn commit<'a>(&'a self, change: &'a Change) -> Answering<'a, Result<(), CommitError>> {
+        Box::pin(async move {
+            let prepared = Box::new(Prepared::of_change(change)?);
+            self.ask(|reply| Job::Commit(prepared, reply)).await
+        })
     }
 
     fn scan<'a>(
@@ -79,18 +72,7 @@ impl ClaimLedger for EmbeddedStore {
         after: Option<&'a CodeKey>,
         limit: usize,
     ) -> Answering<'a, Result<Vec<(CodeKey, History)>, StoreError>> {
-        Box::pin(async move {
-            let start = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes().to_vec()));
-            let rows =
-                self.tables.claims.range::<Vec<u8>, _>((start, Bound::Unbounded)).take(limit).map(|guard| {
-                    let (key, value) = guard.into_inner().map_err(unreadable)?;
-                    let key = CodeKey::from_bytes(&key).ok_or_else(|| {
-                        StoreError::Unreadable("a claim has a key that is no code".to_owned())
-                    })?;
-                    Ok((key, decode(&value)?))
-                });
-            rows.collect()
-        })
+        Box::pin(async move { self.view.scan(after, limit) })
     }
 
     fn paper_key(&self, number: &str) -> PaperKey {
@@ -104,10 +86,7 @@ impl PurchaseBook for EmbeddedStore {
         asked: &'a [(Pool, String)],
     ) -> Answering<'a, Result<Vec<Position>, StoreError>> {
         Box::pin(async move {
-            let read = |(pool, code): &(Pool, String)| {
-                let row: Option<PositionRow> = get(&self.tables.positions, &position_key(pool, code))?;
-                Ok(row.unwrap_or_default().position)
-            };
+            let read = |(pool, code): &(Pool, String)| Ok(self.view.position(pool, code)?.position);
             asked.iter().map(read).collect()
         })
     }
@@ -129,7 +108,7 @@ impl PurchaseBook for EmbeddedStore {
             if prefix.len() > KEY_BYTES_MAX {
                 return Ok(Vec::new());
             }
-            let rows = self.tables.awaited.prefix(prefix).take(limit);
+            let rows = self.view.tables.awaited.prefix(prefix).take(limit);
             rows.map(|guard| decode(&guard.value().map_err(unreadable)?)).collect()
         })
     }
@@ -139,11 +118,11 @@ impl RegistryStore for EmbeddedStore {
     fn load_registry(&self) -> Answering<'_, Result<Registry, StoreError>> {
         Box::pin(async move {
             let mut registry = Registry::default();
-            for guard in self.tables.registry.iter() {
+            for guard in self.view.tables.registry.iter() {
                 let row: RegistryRow = decode(&guard.value().map_err(unreadable)?)?;
                 registry.put(row);
             }
-            let version: Option<(u64, RegistryMoment)> = get(&self.tables.meta, REGISTRY_VERSION)?;
+            let version: Option<(u64, RegistryMoment)> = get(&self.view.tables.meta, REGISTRY_VERSION)?;
             if let Some((version, RegistryMoment(at))) = version {
                 (registry.version, registry.changed_at) = (version, Some(at));
             }
@@ -168,8 +147,8 @@ impl Store for EmbeddedStore {
     fn gauges(&self) -> StoreGauges {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         StoreGauges {
-            log_end_bytes: self.tables.watermark().unwrap_or(0),
-            tables_bytes: self.tables.db.disk_space().unwrap_or(0),
+            log_end_bytes: self.view.end(),
+            tables_bytes: self.view.tables.db.disk_space().unwrap_or(0),
             waiting_changes: jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity()),
             waiting_changes_max: jobs.as_ref().map_or(0, Sender::max_capacity),
             disk_free_bytes: free_bytes(&self.dir).ok(),

@@ -1,18 +1,18 @@
 //! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
 //! them into log events.
 
-use super::fit::{check_change, check_records, check_rows};
-use super::tables::{
-    PositionRow, REGISTRY_VERSION, Tables, decode, get, outcome_key, pool_prefix, unreadable,
-};
-use crate::domain::claim::History;
+use super::fit::{check_records, check_rows};
+use super::layer::Entries;
+use super::tables::{REGISTRY_VERSION, get};
+use super::view::View;
 use crate::domain::code::CodeKey;
-use crate::domain::outcome::{Outcome, RequestKey};
+use crate::domain::outcome::RequestKey;
 use crate::domain::party::{Institution, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord, PurchaseSource};
 use crate::domain::registry::RegistryRow;
 use crate::store::event::RegistryMoment;
-use crate::store::{Change, CommitError, LoadStatus, LogEvent, PositionDelta, StoreError};
+use crate::store::{CommitError, LoadStatus, LogEvent, PositionDelta, StoreError};
+use foldhash::quality::RandomState;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ use std::collections::HashMap;
 /// What the changes of a group leave behind, before they are in the tables.
 #[derive(Default)]
 pub(super) struct Overlay {
-    claims: HashMap<CodeKey, u32>,
-    outcomes: HashMap<RequestKey, u32>,
+    claims: HashMap<CodeKey, u32, RandomState>,
+    outcomes: HashMap<RequestKey, u32, RandomState>,
     purchases: HashMap<String, PurchaseRecord>,
     registry: HashMap<String, RegistryRow>,
     registry_version: Option<u64>,
@@ -29,48 +29,34 @@ pub(super) struct Overlay {
 
 impl Overlay {
     /// Takes in a change, or refuses it as a conflict.
-    pub fn resolve_change(&mut self, tables: &Tables, change: Change) -> Result<LogEvent, CommitError> {
-        check_change(&change)?;
-        for claim in &change.claims {
-            let stands = match self.claims.get(&claim.key) {
+    pub fn resolve_change(&mut self, view: &View, change: &Entries) -> Result<(), CommitError> {
+        for (key, swap) in &change.claims {
+            let stands = match self.claims.get(key) {
                 Some(version) => Some(*version),
-                None => get::<History>(&tables.claims, claim.key.as_bytes())?.map(|h| h.version),
+                None => view.claim_version(key)?,
             };
-            if stands != claim.expected {
+            if stands != swap.expected {
                 return Err(CommitError::Conflict);
             }
         }
-        for outcome in &change.outcomes {
-            let stands = match self.outcomes.get(&outcome.key) {
+        for (key, swap) in &change.outcomes {
+            let stands = match self.outcomes.get(key) {
                 Some(version) => Some(*version),
-                None => get::<Outcome>(&tables.outcomes, &outcome_key(&outcome.key))?.map(|o| o.version),
+                None => view.outcome_version(key)?,
             };
-            if stands != outcome.expected {
+            if stands != swap.expected {
                 return Err(CommitError::Conflict);
             }
         }
-        for claim in &change.claims {
-            self.claims.insert(claim.key.clone(), claim.history.version);
-        }
-        for outcome in &change.outcomes {
-            self.outcomes.insert(outcome.key.clone(), outcome.outcome.version);
-        }
-        let sold = |(pool, code, units)| (pool, code, PositionDelta::Sold(units));
-        Ok(LogEvent {
-            claims: change.claims.into_iter().map(|c| (c.key, c.history)).collect(),
-            outcomes: change.outcomes.into_iter().map(|o| (o.key, o.outcome)).collect(),
-            documents: change.document.into_iter().map(|(key, document)| (key, document.0)).collect(),
-            adds: change.sold.into_iter().map(sold).collect(),
-            awaited: change.awaited,
-            settled: change.settled,
-            ..LogEvent::default()
-        })
+        self.claims.extend(change.claims.iter().map(|(key, swap)| (key.clone(), swap.version)));
+        self.outcomes.extend(change.outcomes.iter().map(|(key, swap)| (key.clone(), swap.version)));
+        Ok(())
     }
 
     /// Takes in purchase records.
     pub fn resolve_purchases(
         &mut self,
-        tables: &Tables,
+        view: &View,
         records: Vec<(PurchaseRecord, Option<String>)>,
     ) -> Result<(LogEvent, Vec<LoadStatus>), CommitError> {
         check_records(&records)?;
@@ -80,7 +66,7 @@ impl Overlay {
             let identity = record.identity();
             let known = match self.purchases.get(&identity) {
                 Some(known) => Some(known.clone()),
-                None => get(&tables.purchases, identity.as_bytes())?,
+                None => get(&view.tables.purchases, identity.as_bytes())?,
             };
             let status = load_status(known.as_ref(), &record);
             if status != LoadStatus::Unchanged {
@@ -96,7 +82,7 @@ impl Overlay {
     /// Takes in registry rows. An institution that changes its chain takes its positions with it.
     pub fn resolve_rows(
         &mut self,
-        tables: &Tables,
+        view: &View,
         rows: Vec<RegistryRow>,
         at: Timestamp,
     ) -> Result<(LogEvent, Vec<LoadStatus>, u64), CommitError> {
@@ -107,7 +93,7 @@ impl Overlay {
             let identity = row.identity();
             let known: Option<RegistryRow> = match self.registry.get(&identity) {
                 Some(known) => Some(known.clone()),
-                None => get(&tables.registry, identity.as_bytes())?,
+                None => get(&view.tables.registry, identity.as_bytes())?,
             };
             let status = load_status(known.as_ref(), &row);
             answers.push(status);
@@ -115,14 +101,14 @@ impl Overlay {
                 continue;
             }
             if let RegistryRow::Institution(new) = &row {
-                regroup(tables, &mut event, chain_of(known.as_ref()), new)?;
+                regroup(view, &mut event, chain_of(known.as_ref()), new)?;
             }
             self.registry.insert(identity, row.clone());
             event.registry.push(row);
         }
         let stands = match self.registry_version {
             Some(version) => version,
-            None => get::<(u64, RegistryMoment)>(&tables.meta, REGISTRY_VERSION)?
+            None => get::<(u64, RegistryMoment)>(&view.tables.meta, REGISTRY_VERSION)?
                 .map_or(0, |(version, _)| version),
         };
         let version = if event.registry.is_empty() { stands } else { stands + 1 };
@@ -170,7 +156,7 @@ fn chain_of(known: Option<&RegistryRow>) -> Option<&String> {
 
 /// Moves what an institution bought and sold from its old chain to its new one, where they differ.
 fn regroup(
-    tables: &Tables,
+    view: &View,
     event: &mut LogEvent,
     old_chain: Option<&String>,
     new: &Institution,
@@ -179,11 +165,7 @@ fn regroup(
     if old_chain == new_chain {
         return Ok(());
     }
-    let prefix = pool_prefix(&Pool::Institution(new.code));
-    for guard in tables.positions.prefix(&prefix) {
-        let (key, value) = guard.into_inner().map_err(unreadable)?;
-        let code = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
-        let PositionRow { position, .. } = decode(&value)?;
+    for (code, position) in view.positions_of(&Pool::Institution(new.code))? {
         for (group, sign) in [(old_chain, -1), (new_chain, 1)] {
             let Some(group) = group else { continue };
             for delta in deltas_of(&position, sign) {

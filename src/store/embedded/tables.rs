@@ -16,6 +16,11 @@ const SEPARATOR: u8 = 0x1f;
 /// The longest key of a row that is taken, in bytes; fjall panics over 64 KiB, also where one is only looked up.
 pub(super) const KEY_BYTES_MAX: usize = 16 << 10;
 const WATERMARK: &[u8] = b"watermark";
+/// How far upkeep stands back; at 5 it gets a third of what a request gets where both want the same core.
+const UPKEEP_NICENESS: i32 = 5;
+const FORM: &[u8] = b"form";
+/// The form of the rows: 2 keeps outcomes as places in the log.
+const ROW_FORM: u32 = 2;
 pub(super) const REGISTRY_VERSION: &[u8] = b"registry_version";
 
 /// All tables of a data directory; cheap to clone.
@@ -24,7 +29,7 @@ pub(super) struct Tables {
     pub db: Database,
     /// Code → history.
     pub claims: Keyspace,
-    /// Request → outcome.
+    /// Request → where its outcome stands in the log.
     pub outcomes: Keyspace,
     /// Institution, document, request id → nothing.
     pub documents: Keyspace,
@@ -50,9 +55,18 @@ pub(super) struct PositionRow {
 impl Tables {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
         let wrong = |e: fjall::Error| OpenError::Tables { dir: dir.to_owned(), what: e.to_string() };
-        let db = Database::builder(dir).cache_size(cache_bytes).open().map_err(wrong)?;
+        // Its threads inherit what the one that opens it has.
+        let opened = std::thread::scope(|scope| {
+            let open = || {
+                yield_to_requests();
+                Database::builder(dir).cache_size(cache_bytes).open()
+            };
+            scope.spawn(open).join()
+        });
+        let panicked = |_| OpenError::Tables { dir: dir.to_owned(), what: "a fault in opening".to_owned() };
+        let db = opened.map_err(panicked)?.map_err(wrong)?;
         let table = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(wrong);
-        Ok(Self {
+        let tables = Self {
             claims: table("claims")?,
             outcomes: table("outcomes")?,
             documents: table("documents")?,
@@ -62,7 +76,9 @@ impl Tables {
             registry: table("registry")?,
             meta: table("meta")?,
             db,
-        })
+        };
+        tables.check_form().map_err(|e| OpenError::Tables { dir: dir.to_owned(), what: e.to_string() })?;
+        Ok(tables)
     }
 
     /// The position in the log up to which the tables have seen everything.
@@ -70,9 +86,30 @@ impl Tables {
         Ok(get(&self.meta, WATERMARK)?.unwrap_or(0))
     }
 
-    pub fn put_watermark(&self, batch: &mut fjall::OwnedWriteBatch, end: u64) -> Result<(), StoreError> {
-        batch.insert(&self.meta, WATERMARK, encode(&end)?);
-        Ok(())
+    pub fn put_watermark(&self, end: u64) -> Result<(), StoreError> {
+        self.meta.insert(WATERMARK, encode(&end)?).map_err(unreadable)
+    }
+
+    /// Refuses tables whose rows have another form, which tables without a form have.
+    fn check_form(&self) -> Result<(), StoreError> {
+        let form: Option<u32> = get(&self.meta, FORM)?;
+        if form.is_none() && self.watermark()? == 0 {
+            return self.meta.insert(FORM, encode(&ROW_FORM)?).map_err(unreadable);
+        }
+        match form {
+            Some(ROW_FORM) => Ok(()),
+            other => Err(StoreError::Unreadable(format!(
+                "their rows have form {}, this gateway reads form {ROW_FORM}",
+                other.unwrap_or(1)
+            ))),
+        }
+    }
+}
+
+/// Lowers the priority of the calling thread: upkeep of the tables can wait, whoever stands at a counter cannot.
+pub(super) fn yield_to_requests() {
+    if let Err(error) = rustix::process::setpriority_process(None, UPKEEP_NICENESS) {
+        tracing::debug!(%error, "upkeep of the tables keeps the priority of requests");
     }
 }
 

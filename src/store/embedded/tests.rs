@@ -13,6 +13,7 @@ mod closing;
 mod files;
 mod group;
 mod log_faults;
+mod memory;
 mod recovery;
 mod sizes;
 
@@ -145,7 +146,7 @@ async fn positions(store: &EmbeddedStore) -> [Position; 2] {
 
 fn spawn_commit(store: &Arc<EmbeddedStore>, change: Change) -> JoinHandle<Result<(), CommitError>> {
     let store = Arc::clone(store);
-    tokio::spawn(async move { store.commit(change).await })
+    tokio::spawn(async move { store.commit(&change).await })
 }
 
 /// Returns once `count` jobs wait in the writer's queue.

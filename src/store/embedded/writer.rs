@@ -2,16 +2,17 @@
 
 use super::EmbeddedOptions;
 use super::directory::Directory;
-use super::fit::check_bytes;
+use super::flush::Flusher;
+use super::layer::Entries;
+use super::prepare::Prepared;
 use super::resolve::Overlay;
-use super::tables::Tables;
+use super::view::View;
 use crate::clock::Stopwatch;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
-use crate::store::{Change, ClaimFollower, CommitError, LoadStatus, LogEvent, StoreError, StoreState};
+use crate::store::{ClaimFollower, CommitError, EncodedEvent, LoadStatus, LogEvent, StoreError, StoreState};
 use crate::telemetry;
-use fjall::PersistMode;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const FULL_LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What waits for the writer.
 pub(super) enum Job {
-    Commit(Change, oneshot::Sender<Result<(), CommitError>>),
+    Commit(Box<Prepared>, oneshot::Sender<Result<(), CommitError>>),
     Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
     Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, CommitError>>),
@@ -36,7 +37,8 @@ type Answer = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 pub(super) struct Writer {
     directory: Directory,
-    tables: Tables,
+    view: View,
+    flusher: Flusher,
     log: EventLog,
     options: EmbeddedOptions,
     state: watch::Sender<StoreState>,
@@ -47,8 +49,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Group {
     overlay: Overlay,
-    events: Vec<LogEvent>,
-    payloads: Vec<Vec<u8>>,
+    events: Vec<Entries>,
+    encoded: Vec<EncodedEvent>,
     bytes: u64,
     answers: Vec<Answer>,
     /// Refused already, but told only after the group: whoever reads again must see what stood in the way.
@@ -69,12 +71,13 @@ impl Drop for Writer {
 impl Writer {
     pub fn new(
         directory: Directory,
-        tables: Tables,
+        view: View,
+        flusher: Flusher,
         log: EventLog,
         options: EmbeddedOptions,
         state: watch::Sender<StoreState>,
     ) -> Self {
-        Self { directory, tables, log, options, state, follower: None }
+        Self { directory, view, flusher, log, options, state, follower: None }
     }
 
     /// Works until every sender is gone, then closes the tables.
@@ -91,8 +94,8 @@ impl Writer {
             held_over = next;
             self.finish(group);
         }
-        if let Err(error) = self.tables.db.persist(PersistMode::SyncAll) {
-            tracing::warn!(%error, "the tables were not synced at close; they catch up from the log at start");
+        if let Err(error) = self.flusher.flush(&self.view).and_then(|()| self.flusher.wait()) {
+            tracing::warn!(%error, "the tables were not written at close; they catch up from the log at start");
         }
     }
 
@@ -184,21 +187,21 @@ impl Writer {
     /// Checks a job and puts it into the group.
     fn take(&self, group: &mut Group, job: Job) {
         match job {
-            Job::Commit(change, reply) => {
+            Job::Commit(prepared, reply) => {
                 let answer = Box::new(|result| send(reply, result));
-                let resolved = group.overlay.resolve_change(&self.tables, change);
-                group.add(resolved, answer);
+                let resolved = group.overlay.resolve_change(&self.view, &prepared.event);
+                group.add(resolved.map(|()| *prepared), answer);
             }
-            Job::Purchases(records, reply) => match group.overlay.resolve_purchases(&self.tables, records) {
+            Job::Purchases(records, reply) => match group.overlay.resolve_purchases(&self.view, records) {
                 Ok((event, answers)) => {
-                    group.add(Ok(event), Box::new(|result| send(reply, result.map(|()| answers))));
+                    group.add_event(event, Box::new(|result| send(reply, result.map(|()| answers))));
                 }
                 Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| Vec::new())))),
             },
-            Job::Rows(rows, at, reply) => match group.overlay.resolve_rows(&self.tables, rows, at) {
+            Job::Rows(rows, at, reply) => match group.overlay.resolve_rows(&self.view, rows, at) {
                 Ok((event, answers, version)) => {
-                    group.add(
-                        Ok(event),
+                    group.add_event(
+                        event,
                         Box::new(move |result| send(reply, result.map(|()| (answers, version)))),
                     );
                 }
@@ -211,7 +214,7 @@ impl Writer {
 
     /// Makes the group durable, applies it, answers everybody.
     fn finish(&mut self, group: Group) {
-        let result = if group.events.is_empty() { Ok(()) } else { self.write(group.events, &group.payloads) };
+        let result = if group.events.is_empty() { Ok(()) } else { self.write(group.events, group.encoded) };
         for answer in group.answers {
             answer(result.clone());
         }
@@ -220,23 +223,37 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, events: Vec<LogEvent>, payloads: &[Vec<u8>]) -> Result<(), CommitError> {
+    fn write(&mut self, events: Vec<Entries>, encoded: Vec<EncodedEvent>) -> Result<(), CommitError> {
         let started = Stopwatch::start();
-        let receipt = self.log.append_group(payloads).map_err(|error| self.refused_by_log(&error))?;
+        let changes = encoded.len();
+        let receipt = self.log.append_group(&encoded).map_err(|error| self.refused_by_log(&error))?;
         if let Some(follower) = &self.follower {
             // Before the tables: nobody can have read what the follower does not know yet.
-            let mut claims = events.iter().flat_map(|e| e.claims.iter().map(|(key, history)| (key, history)));
+            let mut claims = events.iter().zip(&encoded).flat_map(|(event, encoded)| {
+                event.claims.iter().map(|(key, _)| key).zip(encoded.histories())
+            });
             follower.claimed(receipt.end, &mut claims);
         }
-        let events: Vec<_> = receipt.positions.iter().copied().zip(events).collect();
-        self.tables.apply(&events, receipt.end).map_err(|error| {
-            // It is durable, but cannot be seen: whatever is decided from here on could be wrong.
-            let why = format!("the tables: {error}");
-            self.say(StoreState::Stopped(why.clone()));
-            CommitError::Unknown(why)
-        })?;
-        telemetry::group_written(payloads.len(), started.elapsed());
+        let logged = receipt.positions.into_iter().zip(events).zip(encoded);
+        let logged: Vec<_> = logged.map(|((at, event), encoded)| (at, event, encoded)).collect();
+        // Where it cannot be seen though it is durable, whatever is decided from here on could be wrong.
+        self.view.apply(&logged, receipt.end).map_err(|error| self.stopped_by_tables(&error))?;
+        telemetry::group_written(changes, started.elapsed());
+        if self.view.active().weight() >= self.options.memory_bytes_max {
+            // This group can be seen; the next one will be told that the tables cannot be written.
+            if let Err(error) = self.flusher.flush(&self.view) {
+                self.stopped_by_tables(&error);
+            }
+        } else if let Err(error) = self.flusher.check() {
+            self.stopped_by_tables(&error);
+        }
         Ok(())
+    }
+
+    fn stopped_by_tables(&self, error: &StoreError) -> CommitError {
+        let why = format!("the tables: {error}");
+        self.say(StoreState::Stopped(why.clone()));
+        CommitError::Unknown(why)
     }
 
     fn refused_by_log(&self, error: &LogError) -> CommitError {
@@ -258,17 +275,17 @@ impl Group {
         !self.spoiled && self.events.len() < options.group_changes_max && self.bytes < GROUP_BYTES_MAX
     }
 
-    fn add(&mut self, resolved: Result<LogEvent, CommitError>, answer: Answer) {
-        let encoded = resolved.and_then(|event| match event.encode() {
-            Ok(bytes) => check_bytes(bytes.len()).map(|()| (event, bytes)).map_err(CommitError::from),
-            Err(error) => Err(StoreError::Unreadable(error.to_string()).into()),
-        });
-        match encoded {
-            Ok((event, _)) if event == LogEvent::default() => self.answers.push(answer),
-            Ok((event, bytes)) => {
-                self.bytes += bytes.len() as u64;
+    fn add_event(&mut self, event: LogEvent, answer: Answer) {
+        self.add(Prepared::of_event(event).map_err(CommitError::from), answer);
+    }
+
+    fn add(&mut self, resolved: Result<Prepared, CommitError>, answer: Answer) {
+        match resolved {
+            Ok(prepared) if prepared.event.is_empty() => self.answers.push(answer),
+            Ok(Prepared { event, encoded }) => {
+                self.bytes += encoded.bytes.len() as u64;
                 self.events.push(event);
-                self.payloads.push(bytes);
+                self.encoded.push(encoded);
                 self.answers.push(answer);
             }
             Err(refusal) => {

@@ -158,7 +158,7 @@ fn event() -> LogEvent {
 
 #[test]
 fn events_are_written_as_they_always_were() {
-    let bytes = event().encode().unwrap();
+    let bytes = event().encode().unwrap().bytes;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, GOLDEN.trim(), "directories of this format could not be read any more");
 }
@@ -178,4 +178,18 @@ fn what_is_no_event_is_refused() {
     assert!(
         matches!(LogEvent::decode(&[EVENT_FORMAT + 1]), Err(EventError::Format { found }) if found == EVENT_FORMAT + 1)
     );
+}
+
+#[test]
+fn the_places_of_an_event_are_its_histories_and_outcomes() {
+    let event = event();
+    let EncodedEvent { bytes, claims, outcomes } = event.encode().unwrap();
+    assert_eq!((claims.len(), outcomes.len()), (event.claims.len(), event.outcomes.len()));
+    assert!(!claims.is_empty() && !outcomes.is_empty());
+    for (place, (_, history)) in claims.into_iter().zip(&event.claims) {
+        assert_eq!(postcard::from_bytes::<History>(&bytes[place]).unwrap(), *history);
+    }
+    for (place, (_, outcome)) in outcomes.into_iter().zip(&event.outcomes) {
+        assert_eq!(postcard::from_bytes::<Outcome>(&bytes[place]).unwrap(), *outcome);
+    }
 }

@@ -16,12 +16,13 @@
 //! caller's own watermark closes that gap: [`EventLog::open`] refuses where the log ends before it.
 //!
 //! Reading order: `frame` (bytes of a group), `segment` (files), `scan` (frames of a file), `read` (the whole
-//! log), `open` (recovery), `file` (the seam to the disk). All calls block; a writer thread owns the log.
+//! log), `place` (single places), `open` (recovery), `file` (the seam to the disk). All calls block; a writer thread owns the log.
 
 mod error;
 mod file;
 mod frame;
 mod open;
+mod place;
 mod read;
 mod scan;
 mod segment;
@@ -32,6 +33,7 @@ pub use error::{LogError, OpenError};
 pub use file::{DiskFiles, LogFile, LogFiles, free_bytes};
 pub use frame::{FRAME_BYTES_MAX, Group};
 pub use open::{OpenReport, Replay};
+pub use place::PlaceReader;
 pub use read::{LogReader, read_from};
 
 use std::fs::File;

@@ -8,6 +8,7 @@
 use super::error::{LogError, OpenError};
 use super::file::{LogFile, LogFiles};
 use super::frame::{take_u32, take_u64};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -134,6 +135,17 @@ fn decode_header(header: &[u8], start: u64, path: &Path) -> Result<u64, OpenErro
     Ok(first_sequence)
 }
 
+/// Where the segments of a directory begin, by their names alone.
+pub(super) fn starts(dir: &Path) -> io::Result<BTreeSet<u64>> {
+    let names = std::fs::read_dir(dir)?.map(|entry| Ok(start_of(&entry?.path())));
+    names.filter_map(io::Result::transpose).collect()
+}
+
+fn start_of(path: &Path) -> Option<u64> {
+    let is_log = path.extension().is_some_and(|extension| extension == "log");
+    path.file_stem().filter(|_| is_log)?.to_str()?.parse().ok()
+}
+
 /// The segment files of a directory and the positions they are named by, in order.
 fn names(dir: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
     let mut names = Vec::new();
@@ -142,8 +154,7 @@ fn names(dir: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
         if path.extension().is_none_or(|extension| extension != "log") {
             continue;
         }
-        let start = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-        match start {
+        match start_of(&path) {
             Some(start) if self::path(dir, start) == path => names.push((start, path)),
             Some(_) | None => return Err(OpenError::damaged(&path, 0, "its name is not a segment's name")),
         }

@@ -36,10 +36,10 @@ pub async fn nothing_is_recorded_at_first(under_test: Arc<dyn StoreUnderTest>) {
 
 pub async fn a_first_claim_is_put_where_nothing_stands(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
-    store.commit(claim(&[code(1)], 0, "r0")).await.unwrap();
+    store.commit(&claim(&[code(1)], 0, "r0")).await.unwrap();
     let first = history(store.as_ref(), &code(1)).await.unwrap();
     assert_eq!(first, first_claim(&code(1), 0).history);
-    let second = store.commit(claim(&[code(1)], 1, "r1")).await;
+    let second = store.commit(&claim(&[code(1)], 1, "r1")).await;
     assert_eq!(second, Err(CommitError::Conflict));
     assert_eq!(history(store.as_ref(), &code(1)).await, Some(first));
     assert_eq!(store.outcome(&request(1, "r1")).await.unwrap(), None);
@@ -49,19 +49,19 @@ pub async fn a_version_is_swapped_only_for_the_one_that_was_read(under_test: Arc
     let store = under_test.open().await;
     let key = code(1);
     let unknown = next_claim(&key, &History::default(), sale(0, 0));
-    assert_eq!(store.commit(claims(vec![unknown])).await, Err(CommitError::Conflict));
+    assert_eq!(store.commit(&claims(vec![unknown])).await, Err(CommitError::Conflict));
     assert_eq!(history(store.as_ref(), &key).await, None);
 
-    store.commit(claim(std::slice::from_ref(&key), 0, "r0")).await.unwrap();
+    store.commit(&claim(std::slice::from_ref(&key), 0, "r0")).await.unwrap();
     let first = history(store.as_ref(), &key).await.unwrap();
     let swap = claims(vec![next_claim(&key, &first, returned(0, 60))]);
-    store.commit(swap.clone()).await.unwrap();
+    store.commit(&swap.clone()).await.unwrap();
     let second = history(store.as_ref(), &key).await.unwrap();
     assert_eq!(second, first.with(returned(0, 60)));
 
     let ahead = next_claim(&key, &second.with(sale(1, 9)), sale(1, 10));
     for stale in [swap, claims(vec![first_claim(&key, 2)]), claims(vec![ahead])] {
-        assert_eq!(store.commit(stale).await, Err(CommitError::Conflict));
+        assert_eq!(store.commit(&stale).await, Err(CommitError::Conflict));
         assert_eq!(history(store.as_ref(), &key).await.as_ref(), Some(&second));
     }
 }
@@ -70,8 +70,8 @@ pub async fn an_outcome_is_put_once_and_then_swapped(under_test: Arc<dyn StoreUn
     let store = under_test.open().await;
     let key = request(0, "r0");
     let put = |note: &str| Change { outcomes: vec![first_outcome(key.clone(), note)], ..Change::default() };
-    store.commit(put("first")).await.unwrap();
-    assert_eq!(store.commit(put("second")).await, Err(CommitError::Conflict));
+    store.commit(&put("first")).await.unwrap();
+    assert_eq!(store.commit(&put("second")).await, Err(CommitError::Conflict));
     assert_eq!(store.outcome(&key).await.unwrap(), Some(outcome("first")));
     let swap = Change {
         outcomes: vec![OutcomeChange {
@@ -81,8 +81,8 @@ pub async fn an_outcome_is_put_once_and_then_swapped(under_test: Arc<dyn StoreUn
         }],
         ..Change::default()
     };
-    store.commit(swap.clone()).await.unwrap();
-    assert_eq!(store.commit(swap).await, Err(CommitError::Conflict));
+    store.commit(&swap.clone()).await.unwrap();
+    assert_eq!(store.commit(&swap).await, Err(CommitError::Conflict));
     assert_eq!(store.outcome(&key).await.unwrap(), Some(outcome("first").next()));
     // The same id at another institution, and an id that only begins alike, are other requests.
     for other in [request(1, "r0"), request(0, "r"), request(0, "r00")] {
@@ -106,7 +106,7 @@ pub async fn a_change_is_made_whole_or_not_at_all(under_test: Arc<dyn StoreUnder
     let store = under_test.open().await;
     let standing =
         Change { awaited: vec![awaited(own_pool(0), 2, 0, "r9", 1)], ..claim(&[code(9)], 1, "r9") };
-    store.commit(standing).await.unwrap();
+    store.commit(&standing).await.unwrap();
     let before = everything(store.as_ref()).await;
 
     let mut by_claim = wide(store.as_ref());
@@ -114,11 +114,11 @@ pub async fn a_change_is_made_whole_or_not_at_all(under_test: Arc<dyn StoreUnder
     let mut by_outcome = wide(store.as_ref());
     by_outcome.outcomes.push(first_outcome(request(1, "r9"), "other"));
     for refused in [by_claim, by_outcome] {
-        assert_eq!(store.commit(refused).await, Err(CommitError::Conflict));
+        assert_eq!(store.commit(&refused).await, Err(CommitError::Conflict));
         assert_eq!(everything(store.as_ref()).await, before);
     }
 
-    store.commit(wide(store.as_ref())).await.unwrap();
+    store.commit(&wide(store.as_ref())).await.unwrap();
     let after = everything(store.as_ref()).await;
     assert_eq!((after.claims.len(), after.outcomes.len()), (4, 3));
     assert_eq!(after.requests, [(0, "d1".to_owned(), vec!["r1".to_owned()])]);
@@ -130,7 +130,7 @@ pub async fn a_change_is_made_whole_or_not_at_all(under_test: Arc<dyn StoreUnder
 pub async fn histories_come_in_the_order_asked(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
     let gs1 = scanned("(01)06901234567892(21)S1");
-    store.commit(claim(&[code(3), gs1.clone()], 2, "r0")).await.unwrap();
+    store.commit(&claim(&[code(3), gs1.clone()], 2, "r0")).await.unwrap();
     let asked = [gs1.clone(), code(1), code(3), gs1.clone(), code(2)];
     let found = store.histories(&asked).await.unwrap();
     let claimed = |key| Some(first_claim(&key, 2).history);
@@ -144,7 +144,7 @@ pub async fn requests_are_found_by_their_document(under_test: Arc<dyn StoreUnder
     for (by, id, number) in rows {
         let document = Some((request(by, id), store.paper_key(number)));
         let change = Change { document, ..claim(&[], by, id) };
-        store.commit(change).await.unwrap();
+        store.commit(&change).await.unwrap();
     }
     let find = async |by, number: &str, limit| {
         let found = store.requests_of(institution(by), store.paper_key(number), limit).await;
@@ -162,7 +162,7 @@ pub async fn requests_are_found_by_their_document(under_test: Arc<dyn StoreUnder
 pub async fn an_empty_change_is_made(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
     let before = everything(store.as_ref()).await;
-    store.commit(Change::default()).await.unwrap();
+    store.commit(&Change::default()).await.unwrap();
     assert_eq!(store.add_purchases(Vec::new()).await.unwrap(), []);
     assert_eq!(everything(store.as_ref()).await, before);
 }

@@ -37,7 +37,7 @@ async fn race(store: &Arc<dyn Store>, keys_of: fn(u32) -> Vec<CodeKey>) -> Vec<u
         let store = Arc::clone(store);
         racing.spawn(async move {
             let keys = keys_of(caller);
-            match store.commit(marked(&keys, caller)).await {
+            match store.commit(&marked(&keys, caller)).await {
                 Ok(()) => Some(caller),
                 Err(CommitError::Conflict) => {
                     let seen = store.histories(&keys).await.unwrap();
@@ -90,7 +90,7 @@ pub async fn overlapping_claims_never_leave_a_half(under_test: Arc<dyn StoreUnde
 pub async fn no_update_is_lost_under_contention(under_test: Arc<dyn StoreUnderTest>) {
     let (callers, each) = (8, 6);
     let store = under_test.open().await;
-    store.commit(claims(vec![first_claim(&code(1), 0)])).await.unwrap();
+    store.commit(&claims(vec![first_claim(&code(1), 0)])).await.unwrap();
     let mut racing = JoinSet::new();
     for caller in 0..callers {
         let store = Arc::clone(&store);
@@ -99,7 +99,7 @@ pub async fn no_update_is_lost_under_contention(under_test: Arc<dyn StoreUnderTe
             while made < each {
                 let read = history(store.as_ref(), &code(1)).await.unwrap();
                 let next = next_claim(&code(1), &read, sale(0, caller));
-                match store.commit(claims(vec![next])).await {
+                match store.commit(&claims(vec![next])).await {
                     Ok(()) => made += 1,
                     Err(CommitError::Conflict) => {}
                     Err(error) => panic!("{error}"),
@@ -125,7 +125,7 @@ pub async fn one_request_is_answered_once(under_test: Arc<dyn StoreUnderTest>) {
                 outcomes: vec![first_outcome(request(0, "r0"), &caller.to_string())],
                 ..Change::default()
             };
-            store.commit(change).await.is_ok().then_some(caller)
+            store.commit(&change).await.is_ok().then_some(caller)
         });
     }
     let winners: Vec<_> = racing.join_all().await.into_iter().flatten().collect();

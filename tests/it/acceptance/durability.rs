@@ -22,9 +22,9 @@ pub async fn everything_is_there_after_opening_again(under_test: Arc<dyn StoreUn
         check_same(&everything(store.as_ref()).await, &before, "after opening again");
     }
     let taken = before.claims[0].0.clone();
-    let again = store.commit(claim(&[taken], 0, "new")).await;
+    let again = store.commit(&claim(&[taken], 0, "new")).await;
     assert_eq!(again, Err(CommitError::Conflict), "a code that was sold before is free after opening again");
-    store.commit(claim(&[code(999)], 0, "new")).await.unwrap();
+    store.commit(&claim(&[code(999)], 0, "new")).await.unwrap();
 }
 
 pub async fn paper_keys_stay_the_same(under_test: Arc<dyn StoreUnderTest>) {
@@ -37,12 +37,12 @@ pub async fn paper_keys_stay_the_same(under_test: Arc<dyn StoreUnderTest>) {
 
 pub async fn a_closed_store_takes_nothing(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
-    store.commit(claim(&[code(1)], 0, "r0")).await.unwrap();
+    store.commit(&claim(&[code(1)], 0, "r0")).await.unwrap();
     let before = everything(store.as_ref()).await;
     store.close().await;
     store.close().await;
     let stopped = |error: &CommitError| matches!(error, CommitError::Refused(StoreError::Stopped(_)));
-    assert!(store.commit(claim(&[code(2)], 0, "r1")).await.is_err_and(|e| stopped(&e)));
+    assert!(store.commit(&claim(&[code(2)], 0, "r1")).await.is_err_and(|e| stopped(&e)));
     let added = store.add_purchases(vec![(purchase(0, 1, "order-1", 1), None)]).await;
     assert!(added.is_err_and(|e| stopped(&e)));
     let put = store.put_rows(vec![institution_row(1, None)], moment(0)).await;

@@ -17,8 +17,9 @@ struct Told {
 }
 
 impl ClaimFollower for Told {
-    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a History)>) {
-        let told = claims.map(|(key, history)| (up_to, key.clone(), history.version));
+    fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>) {
+        let version = |history| History::from_stored(history).expect("a history in stored form").version;
+        let told = claims.map(|(key, history)| (up_to, key.clone(), version(history)));
         self.versions.lock().unwrap().extend(told);
     }
 }
@@ -48,7 +49,7 @@ async fn grow(store: &dyn Store, key: &CodeKey) -> Result<(), tracegate::store::
             ..Change::default()
         },
     };
-    store.commit(change).await
+    store.commit(&change).await
 }
 
 pub async fn claims_are_told_before_they_can_be_read(under_test: Arc<dyn StoreUnderTest>) {
@@ -94,7 +95,7 @@ pub async fn claims_are_told_before_they_can_be_read(under_test: Arc<dyn StoreUn
 
 pub async fn claims_are_told_once_and_in_order(under_test: Arc<dyn StoreUnderTest>) {
     let store = under_test.open().await;
-    store.commit(claim(&[code(0)], 0, "before")).await.unwrap();
+    store.commit(&claim(&[code(0)], 0, "before")).await.unwrap();
     let told = Arc::new(Told::default());
     let from = store.follow(Arc::<Told>::clone(&told)).await.unwrap();
     for turn in 0..3 {
@@ -102,7 +103,7 @@ pub async fn claims_are_told_once_and_in_order(under_test: Arc<dyn StoreUnderTes
             grow(store.as_ref(), &code(n)).await.unwrap();
         }
         // A refused change is not told.
-        assert!(store.commit(claim(&[code(turn)], 1, "again")).await.is_err());
+        assert!(store.commit(&claim(&[code(turn)], 1, "again")).await.is_err());
     }
     let told = told.versions.lock().unwrap();
     let versions: Vec<_> = told.iter().map(|(_, key, version)| (key.clone(), *version)).collect();

@@ -72,7 +72,7 @@ impl Model {
                     let rows = pools.into_iter().flatten().map(|pool| (pool, drug.clone(), units));
                     change.sold.extend(rows);
                 }
-                Told::Committed(store.commit(change).await)
+                Told::Committed(store.commit(&change).await)
             }
             Operation::Purchases(records) => {
                 let chain = |record: &PurchaseRecord| {

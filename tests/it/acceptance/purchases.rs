@@ -39,7 +39,7 @@ pub async fn sold_units_add_up_in_any_order(under_test: Arc<dyn StoreUnderTest>)
             let units = Decimal::new(if n % 3 == 0 { -n } else { n }, 4);
             let mut change = sold(own_pool(0), 1, units);
             change.sold.push((chain_pool(0), catalog_code(1), units + units));
-            store.commit(change).await.unwrap();
+            store.commit(&change).await.unwrap();
         });
     }
     adding.join_all().await;
@@ -151,7 +151,7 @@ pub async fn an_institution_takes_its_goods_to_another_chain(under_test: Arc<dyn
     add(store.as_ref(), purchase(0, 2, "order-1", 50), Some(0)).await;
     add(store.as_ref(), purchase(1, 1, "order-2", 20), Some(0)).await;
     for pool in [own_pool(0), chain_pool(0)] {
-        store.commit(sold(pool, 1, Decimal::new(75, 1))).await.unwrap();
+        store.commit(&sold(pool, 1, Decimal::new(75, 1))).await.unwrap();
     }
     let own = Position { sold: Decimal::new(75, 1), ..platform(100, 1) };
     join(store.as_ref(), 0, Some(1)).await;
@@ -189,8 +189,8 @@ pub async fn questions_wait_until_they_are_settled(under_test: Arc<dyn StoreUnde
     let question = |drug, id, line| awaited(chain_pool(0), drug, 0, id, line);
     let all = [question(1, "r1", 1), question(1, "r1", 2), question(1, "r2", 1), question(2, "r1", 1)];
     let waiting = Change { awaited: all.to_vec(), ..Change::default() };
-    store.commit(waiting.clone()).await.unwrap();
-    store.commit(waiting).await.unwrap();
+    store.commit(&waiting.clone()).await.unwrap();
+    store.commit(&waiting).await.unwrap();
     let pool = chain_pool(0);
     let ask = async |drug: Option<u32>, limit| {
         let code = drug.map(catalog_code);
@@ -210,6 +210,6 @@ pub async fn questions_wait_until_they_are_settled(under_test: Arc<dyn StoreUnde
     assert_eq!(store.awaited(shorter.map(|code| (&pool, code)), 9).await.unwrap(), []);
 
     let settled = Change { settled: vec![question(1, "r1", 2), question(3, "r1", 1)], ..Change::default() };
-    store.commit(settled).await.unwrap();
+    store.commit(&settled).await.unwrap();
     assert_eq!(ask(None, 9).await, [&all[..1], &all[2..]].concat());
 }

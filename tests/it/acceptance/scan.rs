@@ -26,7 +26,7 @@ pub async fn codes_come_in_order_and_page_by_page(under_test: Arc<dyn StoreUnder
     let mut keys: Vec<_> = (0..20).map(|n| code(2 * n + 1)).chain(gs1.map(scanned)).collect();
     for (n, key) in keys.iter().enumerate().rev() {
         let change = claim(std::slice::from_ref(key), 0, &format!("r{n}"));
-        store.commit(change).await.unwrap();
+        store.commit(&change).await.unwrap();
     }
     keys.sort();
     for limit in [1, 2, 7, keys.len(), keys.len() + 1] {

@@ -79,10 +79,10 @@ async fn a_disk_that_runs_low_refuses_and_recovers() {
     let disk = SmallDisk::mount();
     let store = disk.open(FREE_BYTES_MIN);
     for n in 0..20 {
-        store.commit(change(n)).await.unwrap();
+        store.commit(&change(n)).await.unwrap();
     }
     let ballast = disk.fill(FREE_BYTES_MIN / 2);
-    let refused = store.commit(change(20)).await.unwrap_err();
+    let refused = store.commit(&change(20)).await.unwrap_err();
     assert!(matches!(&refused, CommitError::Refused(StoreError::Full(_))), "{refused}");
     for part in ["the disk is full", "8388608 are needed", "free space in"] {
         assert!(refused.to_string().contains(part), "{refused} does not say {part:?}");
@@ -96,7 +96,7 @@ async fn a_disk_that_runs_low_refuses_and_recovers() {
     let ready = state.wait_for(|state| *state == StoreState::Ready);
     let told = tokio::time::timeout(Duration::from_secs(10), ready).await;
     assert!(told.is_ok_and(|told| told.is_ok()), "it never said that it takes changes again");
-    store.commit(change(20)).await.unwrap();
+    store.commit(&change(20)).await.unwrap();
     store.close().await;
     drop(store);
     let store = disk.open(FREE_BYTES_MIN);
@@ -111,11 +111,11 @@ async fn a_disk_without_any_reserve_loses_nothing_acknowledged() {
     let disk = SmallDisk::mount();
     // As if the reserve had been taken by others while a group was written.
     let store = disk.open(0);
-    store.commit(change(0)).await.unwrap();
+    store.commit(&change(0)).await.unwrap();
     let ballast = disk.fill(3 << 20);
     let mut acknowledged = 1;
     let told = loop {
-        match store.commit(change(acknowledged)).await {
+        match store.commit(&change(acknowledged)).await {
             Ok(()) => acknowledged += 1,
             Err(told) => break told,
         }
@@ -141,7 +141,7 @@ async fn a_disk_without_any_reserve_loses_nothing_acknowledged() {
     let recorded = is_there(&store, acknowledged).await;
     assert!(in_doubt || !recorded, "what was refused is there");
     if !recorded {
-        store.commit(change(acknowledged)).await.unwrap();
+        store.commit(&change(acknowledged)).await.unwrap();
     }
     store.close().await;
 }

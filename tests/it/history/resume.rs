@@ -11,7 +11,7 @@ use std::time::Duration;
 use tracegate::clock::Stopwatch;
 
 /// Rows of an import that is interrupted: many batches.
-const ROWS: u64 = 30_000;
+const ROWS: u64 = 60_000;
 /// Every so many rows one is no code at all.
 const BAD_EVERY: u64 = 997;
 /// Every so many rows a box is sold a second time, under another document.

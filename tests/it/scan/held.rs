@@ -64,7 +64,7 @@ impl ClaimLedger for HeldStore {
         self.inner.requests_of(institution, document, limit)
     }
 
-    fn commit(&self, change: Change) -> Answering<'_, Result<(), CommitError>> {
+    fn commit<'a>(&'a self, change: &'a Change) -> Answering<'a, Result<(), CommitError>> {
         let begins = |with: &str| change.outcomes.iter().any(|o| o.key.request_id.starts_with(with));
         assert!(!begins(PANICS), "told to");
         let is_held = begins(HELD);

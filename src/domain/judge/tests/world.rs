@@ -14,7 +14,7 @@ use crate::policy_files;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What one story sees and changes.
@@ -23,9 +23,9 @@ pub(super) struct World {
     pub name: &'static str,
     pub registry: Registry,
     pub policy: Policy,
-    pub histories: HashMap<CodeKey, History>,
-    pub documents: HashMap<(InstitutionCode, String), Document>,
-    positions: HashMap<(Pool, String), Position>,
+    pub histories: BTreeMap<CodeKey, History>,
+    pub documents: BTreeMap<(InstitutionCode, String), Document>,
+    positions: BTreeMap<(Pool, String), Position>,
     bought: bool,
 }
 
@@ -59,9 +59,9 @@ impl World {
             name,
             registry: Registry::default(),
             policy: policy_files::built_in(),
-            histories: HashMap::new(),
-            documents: HashMap::new(),
-            positions: HashMap::new(),
+            histories: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            positions: BTreeMap::new(),
             bought: true,
         };
         for alias in ["P1", "P2", "P3", "H1", "H2"] {
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// What is known of purchases, as a judgement about this institution gets it.
-    pub fn positions_of(&self, institution: InstitutionCode) -> HashMap<String, Position> {
+    pub fn positions_of(&self, institution: InstitutionCode) -> BTreeMap<String, Position> {
         let pool = self.pool(institution);
         let drugs = ["A", "B", "U", "K", "M", "T", "I", "G", "O"];
         let known = |drug: &str| {

@@ -23,7 +23,7 @@ async fn closing_waits_for_what_was_accepted() {
     while store.jobs.lock().unwrap().is_some() {
         tokio::task::yield_now().await;
     }
-    let late = store.commit(claim(&[99], "late")).await.unwrap_err();
+    let late = store.commit(&claim(&[99], "late")).await.unwrap_err();
     assert!(matches!(late, CommitError::Refused(StoreError::Stopped(_))), "{late}");
     assert!(!closing.is_finished(), "closed while work was waiting");
     files.release();

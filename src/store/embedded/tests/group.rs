@@ -149,7 +149,7 @@ async fn a_loser_sees_the_winner_of_its_own_group() {
         .map(|n| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
-                let told = store.commit(claim(&[1, 2], &format!("r{n}"))).await;
+                let told = store.commit(&claim(&[1, 2], &format!("r{n}"))).await;
                 let seen = store.histories(&[code(1), code(2)]).await.unwrap();
                 (told, seen.iter().flatten().map(|h: &History| h.version).collect::<Vec<_>>())
             })

@@ -14,7 +14,7 @@ fn is_stopped(store: &EmbeddedStore) -> bool {
 }
 
 async fn check_refused_as_stopped(store: &EmbeddedStore) {
-    let told = store.commit(claim(&[77], "later")).await.unwrap_err();
+    let told = store.commit(&claim(&[77], "later")).await.unwrap_err();
     assert!(matches!(&told, CommitError::Refused(StoreError::Stopped(_))), "{told}");
     assert!(told.to_string().contains("needs a restart"), "{told}");
     let loaded = store.add_purchases(vec![purchase("order", 1)]).await.unwrap_err();
@@ -26,7 +26,7 @@ async fn a_failed_sync_is_unknown_and_stops_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
     let store = open(dir.path(), &files);
-    store.commit(claim(&[1], "r1")).await.unwrap();
+    store.commit(&claim(&[1], "r1")).await.unwrap();
     let mut state = store.state();
     state.mark_unchanged();
 
@@ -56,7 +56,7 @@ async fn a_failed_sync_is_unknown_and_stops_the_store() {
     assert_eq!(store.outcome(&request("r2")).await.unwrap().is_some(), recorded);
     assert_eq!(positions(&store).await[0].sold, Decimal::from(if recorded { 2 } else { 1 }));
     assert_eq!(versions(&store, &[10, 11, 12, 13, 14, 77]).await, [0; 6], "what was refused is not there");
-    store.commit(claim(&[77], "later")).await.unwrap();
+    store.commit(&claim(&[77], "later")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,11 +89,11 @@ async fn a_full_disk_refuses_leaves_nothing_and_recovers_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
     let store = open(dir.path(), &files);
-    store.commit(claim(&[1], "r1")).await.unwrap();
+    store.commit(&claim(&[1], "r1")).await.unwrap();
     let state = store.state();
 
     files.switches().full = true;
-    let told = store.commit(claim(&[2, 3], "r2")).await.unwrap_err();
+    let told = store.commit(&claim(&[2, 3], "r2")).await.unwrap_err();
     let CommitError::Refused(error @ StoreError::Full(_)) = &told else {
         panic!("{told}");
     };
@@ -104,7 +104,7 @@ async fn a_full_disk_refuses_leaves_nothing_and_recovers_by_itself() {
     files.switches().full = false;
     // Nobody sends anything: a gateway that says "not ready" is sent nothing.
     until_state(&store, |state| *state == StoreState::Ready).await;
-    store.commit(claim(&[2, 3], "r2")).await.unwrap();
+    store.commit(&claim(&[2, 3], "r2")).await.unwrap();
     let store = reopen(store, dir.path()).await;
     assert_eq!(versions(&store, &[1, 2, 3]).await, [1, 1, 1]);
     assert_eq!(positions(&store).await[0].sold, Decimal::TWO);
@@ -115,16 +115,16 @@ async fn a_write_that_cannot_be_taken_back_stops_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
     let store = open(dir.path(), &files);
-    store.commit(claim(&[1], "r1")).await.unwrap();
+    store.commit(&claim(&[1], "r1")).await.unwrap();
     (files.switches().full, files.switches().fail_set_len) = (true, true);
-    let told = store.commit(claim(&[2], "r2")).await.unwrap_err();
+    let told = store.commit(&claim(&[2], "r2")).await.unwrap_err();
     assert!(matches!(told, CommitError::Unknown(_)), "{told}");
     assert!(is_stopped(&store));
     (files.switches().full, files.switches().fail_set_len) = (false, false);
     check_refused_as_stopped(&store).await;
     let store = reopen(store, dir.path()).await;
     assert_eq!(versions(&store, &[1, 2]).await, [1, 0]);
-    store.commit(claim(&[2], "r2")).await.unwrap();
+    store.commit(&claim(&[2], "r2")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,16 +132,16 @@ async fn a_writer_that_panics_is_told_to_whoever_watches() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
     let store = open(dir.path(), &files);
-    store.commit(claim(&[1], "r1")).await.unwrap();
+    store.commit(&claim(&[1], "r1")).await.unwrap();
     files.switches().panic_in_sync = true;
-    let told = store.commit(claim(&[2], "r2")).await.unwrap_err();
+    let told = store.commit(&claim(&[2], "r2")).await.unwrap_err();
     assert!(matches!(told, CommitError::Unknown(_)), "{told}");
     until_state(&store, |state| matches!(state, StoreState::Stopped(_))).await;
     check_refused_as_stopped(&store).await;
     assert_eq!(versions(&store, &[1]).await, [1]);
     let store = reopen(store, dir.path()).await;
     assert_eq!(versions(&store, &[1]).await, [1]);
-    store.commit(claim(&[3], "r3")).await.unwrap();
+    store.commit(&claim(&[3], "r3")).await.unwrap();
 }
 
 #[tokio::test]
@@ -152,5 +152,5 @@ async fn a_log_that_cannot_be_synced_is_not_opened() {
     let opened = EmbeddedStore::open_with(&dir.path().join("data"), &super::options(), Box::new(files));
     assert!(matches!(opened.map(Arc::new), Err(OpenError::Log(_))));
     let store = open(dir.path(), &TestFiles::default());
-    store.commit(claim(&[1], "r1")).await.unwrap();
+    store.commit(&claim(&[1], "r1")).await.unwrap();
 }

@@ -44,16 +44,16 @@ async fn lived(dir: &Path) -> (std::sync::Arc<EmbeddedStore>, Vec<u64>) {
     let mut watermarks = vec![0];
     for step in 0..8 {
         match step {
-            0 => store.commit(claim(&[1, 2], "r1")).await.unwrap(),
+            0 => store.commit(&claim(&[1, 2], "r1")).await.unwrap(),
             1 => drop(store.add_purchases(vec![purchase("o1", 10), purchase("o2", 4)]).await.unwrap()),
             2 => drop(store.put_rows(vec![member_of(Some("other"))], Timestamp::UNIX_EPOCH).await.unwrap()),
-            3 => store.commit(Change { claims: vec![swap(1, 1)], ..claim(&[3], "r2") }).await.unwrap(),
+            3 => store.commit(&Change { claims: vec![swap(1, 1)], ..claim(&[3], "r2") }).await.unwrap(),
             4 => drop(store.put_rows(vec![member_of(Some("chain"))], Timestamp::UNIX_EPOCH).await.unwrap()),
             5 => drop(store.add_purchases(vec![purchase("o1", 30), purchase("o3", -2)]).await.unwrap()),
             6 => drop(store.put_rows(vec![member_of(None)], Timestamp::UNIX_EPOCH).await.unwrap()),
-            _ => store.commit(claim(&[4], "r3")).await.unwrap(),
+            _ => store.commit(&claim(&[4], "r3")).await.unwrap(),
         }
-        watermarks.push(store.tables.watermark().unwrap());
+        watermarks.push(store.view.end());
     }
     (store, watermarks)
 }
@@ -67,10 +67,10 @@ async fn a_watermark_behind_its_tables_counts_nothing_twice() {
     assert_eq!(before.3, [LoadStatus::Unchanged; 2]);
     // As after a power loss that took the newest watermark, but not all of what it stood for.
     for watermark in watermarks {
-        let mut batch = store.tables.db.batch();
-        store.tables.put_watermark(&mut batch, watermark).unwrap();
-        batch.commit().unwrap();
+        let tables = store.view.tables.clone();
         close(store).await;
+        tables.put_watermark(watermark).unwrap();
+        drop(tables);
         store = open(dir.path(), &TestFiles::default());
         assert_eq!(answers(&store).await, before, "from watermark {watermark}");
     }
@@ -81,11 +81,11 @@ async fn a_watermark_that_is_no_place_in_the_log_is_refused() {
     for (off, says) in [(1, "acknowledged events are missing"), (-1, "do not belong together")] {
         let dir = tempfile::tempdir().unwrap();
         let (store, watermarks) = lived(dir.path()).await;
-        let mut batch = store.tables.db.batch();
         let watermark = watermarks[8].checked_add_signed(off).unwrap();
-        store.tables.put_watermark(&mut batch, watermark).unwrap();
-        batch.commit().unwrap();
+        let tables = store.view.tables.clone();
         close(store).await;
+        tables.put_watermark(watermark).unwrap();
+        drop(tables);
         let error = EmbeddedStore::open(&dir.path().join("data"), &options()).unwrap_err();
         assert!(matches!(&error, OpenError::Log(_)), "{error}");
         assert!(error.to_string().contains(says), "{error} does not say {says:?}");
@@ -96,7 +96,7 @@ async fn a_watermark_that_is_no_place_in_the_log_is_refused() {
 async fn an_event_of_a_newer_gateway_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), &TestFiles::default());
-    store.commit(claim(&[1], "r1")).await.unwrap();
+    store.commit(&claim(&[1], "r1")).await.unwrap();
     close(store).await;
     let log_dir = dir.path().join("data/log");
     let (mut log, replay) = EventLog::open(&log_dir, LogOptions::default(), 0).unwrap();

@@ -62,7 +62,7 @@ impl World {
         let rows: Vec<_> = events.iter().map(row).collect();
         let grounds =
             PastGrounds { now: moment(NOW), policy: &self.policy, registry: &self.registry, options };
-        judge_past(grounds, &rows, self.histories.clone())
+        judge_past(grounds, &rows, self.histories.clone().into_iter().collect())
     }
 
     /// Imports a batch and keeps it; gives what became of each row.

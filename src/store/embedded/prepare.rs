@@ -1,0 +1,55 @@
+//! What a change is for the writer: checked and written down by whoever asks for it, beside all others who ask; the one
+//! writer compares versions and appends bytes.
+
+use super::fit::{check_bytes, check_change};
+use super::layer::Entries;
+use crate::store::{Change, EncodedEvent, LogEvent, PositionDelta, StoreError, Swap};
+
+/// An event with its bytes.
+pub(super) struct Prepared {
+    pub event: Entries,
+    pub encoded: EncodedEvent,
+}
+
+impl Prepared {
+    /// A change, where tables and log can keep it.
+    pub fn of_change(change: &Change) -> Result<Self, StoreError> {
+        check_change(change)?;
+        let sold = |(pool, code, units): &(_, String, _)| {
+            (Clone::clone(pool), code.clone(), PositionDelta::Sold(*units))
+        };
+        let event = LogEvent {
+            claims: change.claims.iter().map(|c| (c.key.clone(), &c.history)).collect(),
+            outcomes: change.outcomes.iter().map(|o| (o.key.clone(), &o.outcome)).collect(),
+            documents: change.document.iter().map(|(key, document)| (key.clone(), document.0)).collect(),
+            adds: change.sold.iter().map(sold).collect(),
+            awaited: change.awaited.clone(),
+            settled: change.settled.clone(),
+            ..LogEvent::default()
+        };
+        let encoded = encode(event.encode())?;
+        let mut event = event.swaps(
+            |history| Swap { expected: None, version: history.version },
+            |outcome| Swap { expected: None, version: outcome.version },
+        );
+        for ((_, swap), claim) in event.claims.iter_mut().zip(&change.claims) {
+            swap.expected = claim.expected;
+        }
+        for ((_, swap), outcome) in event.outcomes.iter_mut().zip(&change.outcomes) {
+            swap.expected = outcome.expected;
+        }
+        Ok(Self { event, encoded })
+    }
+
+    /// An event that the writer made itself.
+    pub fn of_event(event: LogEvent) -> Result<Self, StoreError> {
+        let encoded = encode(event.encode())?;
+        Ok(Self { event: event.entries(), encoded })
+    }
+}
+
+fn encode<E: std::fmt::Display>(encoded: Result<EncodedEvent, E>) -> Result<EncodedEvent, StoreError> {
+    let encoded = encoded.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    check_bytes(encoded.bytes.len())?;
+    Ok(encoded)
+}

@@ -1,0 +1,210 @@
+//! The store as it stands: layers in memory over the tables. The newest that knows a row is right.
+
+use super::layer::{Layer, OutcomePlace};
+use super::tables::{
+    PositionRow, Tables, decode, document_prefix, get, outcome_key, pool_prefix, position_key, unreadable,
+};
+use crate::domain::claim::{History, PaperKey};
+use crate::domain::code::CodeKey;
+use crate::domain::outcome::{Outcome, RequestKey};
+use crate::domain::party::{InstitutionCode, Pool};
+use crate::domain::purchase::Position;
+use crate::store::StoreError;
+use crate::store::log::PlaceReader;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The layers in memory. A row that leaves them is in the tables before.
+#[derive(Clone)]
+struct Layers {
+    /// Takes what is logged now.
+    active: Arc<Layer>,
+    /// Is being written to the tables.
+    frozen: Option<Arc<Layer>>,
+}
+
+/// All of the store that can be read; cheap to clone.
+#[derive(Clone)]
+pub(super) struct View {
+    pub tables: Tables,
+    layers: Arc<RwLock<Layers>>,
+    log: Arc<PlaceReader>,
+    /// The position in the log up to which everything can be read here.
+    end: Arc<AtomicU64>,
+}
+
+impl View {
+    /// Over tables that have seen the log up to `end`.
+    pub fn new(tables: Tables, log_dir: &Path, end: u64) -> Self {
+        let layers = Layers { active: Arc::new(Layer::new(end)), frozen: None };
+        Self {
+            tables,
+            layers: Arc::new(RwLock::new(layers)),
+            log: Arc::new(PlaceReader::new(log_dir)),
+            end: Arc::new(AtomicU64::new(end)),
+        }
+    }
+
+    /// The position in the log up to which everything can be read here.
+    pub fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_end(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    /// The layer that takes what is logged now; for the writer.
+    pub fn active(&self) -> Arc<Layer> {
+        Arc::clone(&self.layers.read().unwrap_or_else(PoisonError::into_inner).active)
+    }
+
+    /// Puts a new layer on top and gives the one below it, to be written to the tables; `None` while another is.
+    pub fn freeze(&self) -> Option<Arc<Layer>> {
+        let mut layers = self.layers.write().unwrap_or_else(PoisonError::into_inner);
+        if layers.frozen.is_some() {
+            return None;
+        }
+        let full = std::mem::replace(&mut layers.active, Arc::new(Layer::new(self.end())));
+        layers.frozen = Some(Arc::clone(&full));
+        Some(full)
+    }
+
+    /// Lets the frozen layer go: all of it is in the tables.
+    pub fn thaw(&self) {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner).frozen = None;
+    }
+
+    /// Asks the layers from the newest down.
+    fn in_layers<T>(&self, ask: impl Fn(&Layer) -> Option<T>) -> Option<T> {
+        let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
+        ask(&layers.active).or_else(|| layers.frozen.as_deref().and_then(ask))
+    }
+
+    /// The layers as they are; read them before the tables, never after.
+    pub fn layers(&self) -> Vec<Arc<Layer>> {
+        let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&layers.active).chain(&layers.frozen).map(Arc::clone).collect()
+    }
+
+    pub fn history(&self, key: &CodeKey) -> Result<Option<History>, StoreError> {
+        match self.in_layers(|layer| layer.history(key).transpose()) {
+            Some(recent) => recent.map(Some),
+            None => get(&self.tables.claims, key.as_bytes()),
+        }
+    }
+
+    /// Histories in the order of their keys, from behind `after` on, at most `limit`.
+    pub fn scan(&self, after: Option<&CodeKey>, limit: usize) -> Result<Vec<(CodeKey, History)>, StoreError> {
+        let layers = self.layers();
+        let start = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes().to_vec()));
+        let mut found = BTreeMap::new();
+        for guard in self.tables.claims.range::<Vec<u8>, _>((start, Bound::Unbounded)).take(limit) {
+            let (key, value) = guard.into_inner().map_err(unreadable)?;
+            let key = CodeKey::from_bytes(&key)
+                .ok_or_else(|| StoreError::Unreadable("a claim has a key that is no code".to_owned()))?;
+            found.insert(key, Bytes::from(value.to_vec()));
+        }
+        for layer in layers.iter().rev() {
+            let recent = layer.claims.iter().filter(|row| after.is_none_or(|after| row.key() > after));
+            found.extend(recent.map(|row| (row.key().clone(), row.bytes.clone())));
+        }
+        found.into_iter().take(limit).map(|(key, bytes)| Ok((key, decode(&bytes)?))).collect()
+    }
+
+    pub fn claim_version(&self, key: &CodeKey) -> Result<Option<u32>, StoreError> {
+        if let Some(version) = self.in_layers(|layer| layer.claims.get(key).map(|row| row.version)) {
+            return Ok(Some(version));
+        }
+        let row = self.tables.claims.get(key.as_bytes()).map_err(unreadable)?;
+        // A history begins with its version.
+        row.map(|row| decode_front(&row)).transpose()
+    }
+
+    pub fn outcome(&self, key: &RequestKey) -> Result<Option<Outcome>, StoreError> {
+        match self.in_layers(|layer| layer.outcome(key).transpose()) {
+            Some(recent) => recent.map(Some),
+            None => self.outcome_place(key)?.map(|place| self.read_outcome(place)).transpose(),
+        }
+    }
+
+    pub fn outcome_version(&self, key: &RequestKey) -> Result<Option<u32>, StoreError> {
+        if let Some(version) = self.in_layers(|layer| layer.outcomes.get(key).map(|row| row.place.version)) {
+            return Ok(Some(version));
+        }
+        Ok(self.outcome_place(key)?.map(|place| place.version))
+    }
+
+    fn outcome_place(&self, key: &RequestKey) -> Result<Option<OutcomePlace>, StoreError> {
+        get(&self.tables.outcomes, &outcome_key(key))
+    }
+
+    fn read_outcome(&self, place: OutcomePlace) -> Result<Outcome, StoreError> {
+        let wrong = |what: String| {
+            StoreError::Unreadable(format!("an outcome at log position {}: {what}", place.position))
+        };
+        let bytes = self.log.read(place.position, place.bytes as usize).map_err(|e| wrong(e.to_string()))?;
+        if crc32fast::hash(&bytes) != place.crc {
+            return Err(wrong("its bytes have changed on disk".to_owned()));
+        }
+        decode(&bytes)
+    }
+
+    pub fn position(&self, pool: &Pool, catalog_code: &str) -> Result<PositionRow, StoreError> {
+        match self.in_layers(|layer| layer.position(pool, catalog_code)) {
+            Some(row) => Ok(row),
+            None => Ok(get(&self.tables.positions, &position_key(pool, catalog_code))?.unwrap_or_default()),
+        }
+    }
+
+    /// All positions of a pool by catalogue code.
+    pub fn positions_of(&self, pool: &Pool) -> Result<BTreeMap<String, Position>, StoreError> {
+        let layers = self.layers();
+        let mut found = BTreeMap::new();
+        let prefix = pool_prefix(pool);
+        for guard in self.tables.positions.prefix(&prefix) {
+            let (key, value) = guard.into_inner().map_err(unreadable)?;
+            let code = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+            let PositionRow { position, .. } = decode(&value)?;
+            found.insert(code, position);
+        }
+        for layer in layers.iter().rev() {
+            let Some(rows) = layer.positions.get(pool) else { continue };
+            found.extend(rows.iter().map(|(code, row)| (code.clone(), row.position.clone())));
+        }
+        Ok(found)
+    }
+
+    /// The request ids that dispensed a document, in their order, at most `limit`.
+    pub fn requests_of(
+        &self,
+        institution: InstitutionCode,
+        document: PaperKey,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let layers = self.layers();
+        let prefix = document_prefix(institution, document);
+        let mut found = BTreeSet::new();
+        for guard in self.tables.documents.prefix(&prefix).take(limit) {
+            let key = guard.key().map_err(unreadable)?;
+            found.insert(String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned());
+        }
+        for layer in layers {
+            let Some(requests) = layer.documents.get(&(institution, document)) else { continue };
+            found.extend(requests.iter().cloned());
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+}
+
+/// Decodes what a row begins with.
+fn decode_front(row: &[u8]) -> Result<u32, StoreError> {
+    let front = postcard::take_from_bytes(row);
+    front
+        .map(|(version, _)| version)
+        .map_err(|e| StoreError::Unreadable(format!("a row cannot be read: {e}")))
+}
