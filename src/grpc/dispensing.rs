@@ -48,9 +48,8 @@ impl Dispensing {
 impl DispensingService for Dispensing {
     async fn check(&self, request: Request<pb::CheckRequest>) -> Result<Response<pb::CheckResponse>, Status> {
         let caller = caller::of(&request)?;
-        let wire = request.into_inner();
-        let work = |engine: Arc<Engine>| async move { check(&engine, &caller, wire).await };
-        Ok(Response::new(self.0.run(work).await?))
+        let checked = check(&self.0.engine, &caller, request.into_inner());
+        Ok(Response::new(self.0.look(checked).await?))
     }
 
     async fn dispense(

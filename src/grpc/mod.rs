@@ -1,7 +1,7 @@
 //! Door 1: gRPC. One file per service; `convert` is the only place where wire and domain types meet.
 //!
 //! A handler reads its request, hands the work to a task of its own, and awaits the answer: a client that goes
-//! away does not stop a claim half way.
+//! away does not stop a claim half way. What changes nothing is done where it is asked.
 
 mod caller;
 mod codec;
@@ -24,6 +24,8 @@ pub use scan::{Incoming, ScanLimits};
 pub use watch::Watch;
 
 use crate::engine::{Engine, EngineError};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,18 +73,30 @@ impl Door {
             watch::is_about(request_id);
         }
         let task = self.work.spawn(work(Arc::clone(&self.engine)).in_current_span());
-        let failed = match task.await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => Ok(error),
-            Err(panic) => Err(panic),
-        };
-        let _named = watch::named(request_id).entered();
-        match failed {
-            Ok(error) => Err(status::of(&error)),
-            Err(error) => {
-                tracing::error!(%error, "a request ended in a panic");
-                Err(Status::internal(status::FAILED))
-            }
+        let done = task.await.map_err(|panic| panic.to_string());
+        told(request_id, done)
+    }
+
+    /// Runs a use case that changes nothing where it is called: nobody misses the rest of it where the client goes away.
+    async fn look<T>(&self, work: impl Future<Output = Result<T, EngineError>>) -> Result<T, Status> {
+        let done = AssertUnwindSafe(work).catch_unwind().await;
+        told("", done.map_err(|_| "see the lines before".to_owned()))
+    }
+}
+
+/// The answer of a use case, or what is said of its failure. `Err` = it ended in a panic.
+fn told<T>(request_id: &str, done: Result<Result<T, EngineError>, String>) -> Result<T, Status> {
+    let failed = match done {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => Ok(error),
+        Err(panic) => Err(panic),
+    };
+    let _named = watch::named(request_id).entered();
+    match failed {
+        Ok(error) => Err(status::of(&error)),
+        Err(panic) => {
+            tracing::error!(%panic, "a request ended in a panic");
+            Err(Status::internal(status::FAILED))
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What scanners and people add around a code, and how it is taken off. Layout only: full width becomes half
 //! width, outer noise goes, separators get one form. It never changes case, letters or digits, and knows no family.
 
+use std::borrow::Cow;
+
 /// The separator of GS1 elements as scanners send it.
 pub(super) const FNC1: char = '\u{1d}';
 /// How much of a scan is kept to be shown, in characters.
@@ -15,20 +17,20 @@ const QUOTE_PAIRS: [(char, char); 5] =
     [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('`', '`')];
 
 /// One scan in the forms the families are read from.
-pub(super) struct Layout {
+pub(super) struct Layout<'a> {
     /// Outer noise removed; inner blanks and hyphens kept.
-    pub core: String,
+    pub core: Cow<'a, str>,
     /// As `core`, every FNC1 in one form and a trailing one kept: it shows that the scanner sends them.
-    pub elements: String,
+    pub elements: Cow<'a, str>,
     /// The digits alone, where there is nothing but digits, blanks, hyphens and quotes.
-    pub digits: Option<String>,
+    pub digits: Option<Cow<'a, str>>,
 }
 
-impl Layout {
-    pub fn of(scanned: &str) -> Self {
+impl<'a> Layout<'a> {
+    pub fn of(scanned: &'a str) -> Self {
         // Nearly all traffic: bare digits are in every form already.
         if !scanned.is_empty() && scanned.bytes().all(|byte| byte.is_ascii_digit()) {
-            let digits = scanned.to_owned();
+            let digits = Cow::Borrowed(scanned);
             return Self { core: digits.clone(), elements: digits.clone(), digits: Some(digits) };
         }
         let half_width: String = scanned.chars().map(half_width).collect();
@@ -36,7 +38,7 @@ impl Layout {
         let separated = marks_as_fnc1(one_fnc1(bare(&half_width, is_blank)));
         let elements = bare(&separated, is_blank).trim_start_matches(is_quote).to_owned();
         let digits = digits_of(bare(&separated, is_outer_noise));
-        Self { core, elements, digits }
+        Self { core: core.into(), elements: elements.into(), digits: digits.map(Cow::Owned) }
     }
 }
 

@@ -28,7 +28,8 @@ impl Wrong {
 /// A number as a spreadsheet rewrites it: `8.3E+19`, `8,3e+19`, `8E+19`, `83003850000000100000.0`.
 /// Digits are lost, so nothing can be repaired.
 pub(super) fn refuse_spreadsheet_damage(text: &str) -> Result<(), Wrong> {
-    let damaged = is_scientific(text) || is_decimal(text);
+    // Every damage has a mark; nearly all scans are bare digits.
+    let damaged = !element::all_digits(text) && (is_scientific(text) || is_decimal(text));
     if damaged {
         return Err(Wrong { reason: Reason::CodeCorrupted, detail: Refusal::SpreadsheetDamage });
     }
@@ -57,7 +58,7 @@ fn is_decimal(text: &str) -> bool {
 }
 
 /// Names what was scanned instead of a code, or says what is wrong with it.
-pub(super) fn explain(layout: &Layout) -> Wrong {
+pub(super) fn explain(layout: &Layout<'_>) -> Wrong {
     match &layout.digits {
         Some(digits) => of_digits(digits),
         None => of_text(layout.core.trim_matches(noise::is_quote)),

@@ -56,7 +56,7 @@ impl Bench<'_> {
     }
 
     fn lens_of(&self, code: &Coded<'_>) -> Lens {
-        let units = code.drug.as_ref().and_then(|d: &CodeDrug| d.units_per_pack);
+        let units = code.drug.as_ref().and_then(|d: &CodeDrug<'_>| d.units_per_pack);
         super::lens(self.grounds.now, self.grounds.policy.settings(), units)
     }
 

@@ -12,20 +12,20 @@ use crate::domain::time::day_of;
 use crate::domain::verdict::{Enforcement, Evidence, Reason};
 
 /// What a code says about its product.
-#[derive(Debug, Clone, Default)]
-pub(super) struct CodeDrug {
-    pub catalog_code: Option<String>,
-    pub name: String,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CodeDrug<'a> {
+    pub catalog_code: Option<&'a str>,
+    pub name: &'a str,
     pub pack_level: Option<PackLevel>,
     pub units_per_pack: Option<u32>,
     pub carton_only: bool,
 }
 
-impl From<&Drug> for CodeDrug {
-    fn from(drug: &Drug) -> Self {
+impl<'a> From<&'a Drug> for CodeDrug<'a> {
+    fn from(drug: &'a Drug) -> Self {
         Self {
-            catalog_code: Some(drug.catalog_code.clone()),
-            name: drug.name.clone(),
+            catalog_code: Some(&drug.catalog_code),
+            name: &drug.name,
             pack_level: Some(drug.pack_level),
             units_per_pack: drug.units_per_pack,
             carton_only: drug.carton_only,
@@ -40,16 +40,16 @@ pub(super) struct Coded<'a> {
     pub text: String,
     /// Its identity, where it has one.
     pub key: Option<CodeKey>,
-    pub drug: Option<CodeDrug>,
+    pub drug: Option<CodeDrug<'a>>,
 }
 
 /// The product behind a scan, where prefix map or scheme know it.
-pub(super) fn drug_of(scan: &Scan, registry: &Registry) -> Option<CodeDrug> {
+pub(super) fn drug_of<'a>(scan: &'a Scan, registry: &'a Registry) -> Option<CodeDrug<'a>> {
     let by_prefix = |prefix: &str| registry.drug(prefix).map(CodeDrug::from);
     match scan {
         Scan::Code(TraceCode::Own(own)) => Some(CodeDrug {
-            catalog_code: own.catalog_code.clone(),
-            name: own.issuer.clone(),
+            catalog_code: own.catalog_code.as_deref(),
+            name: &own.issuer,
             pack_level: Some(own.pack_level),
             units_per_pack: own.units_per_pack,
             carton_only: false,
@@ -133,10 +133,10 @@ impl<'a> Bench<'a> {
         if matches!(drug.pack_level, Some(PackLevel::Middle | PackLevel::Large)) && !drug.carton_only {
             self.raise(view, Reason::NotSmallestPack, Note::bare().code(code.text.clone()));
         }
-        if let (Some(of_code), Some(of_line)) = (&drug.catalog_code, &view.line.catalog_code)
+        if let (Some(of_code), Some(of_line)) = (drug.catalog_code, view.line.catalog_code.as_deref())
             && of_code != of_line
         {
-            let evidence = Evidence::Drug { catalog_code: of_code.clone(), name: drug.name.clone() };
+            let evidence = Evidence::Drug { catalog_code: of_code.to_owned(), name: drug.name.to_owned() };
             self.raise(view, Reason::DrugMismatch, Note::new(evidence).code(code.text.clone()));
         }
     }

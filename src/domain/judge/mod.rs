@@ -101,7 +101,9 @@ fn key_of(scan: &Scan) -> Option<CodeKey> {
 
 /// The line's catalogue code, or the one that the first mapped scan names.
 fn catalog_code_of(line: &Line, scans: &[Scan], registry: &Registry) -> Option<String> {
-    line.catalog_code.clone().or_else(|| scans.iter().find_map(|s| codes::drug_of(s, registry)?.catalog_code))
+    line.catalog_code
+        .clone()
+        .or_else(|| scans.iter().find_map(|s| codes::drug_of(s, registry)?.catalog_code).map(str::to_owned))
 }
 
 /// A change of one code's history.

@@ -88,7 +88,7 @@ impl Bench<'_> {
                     judged += 1;
                     if self.judge_returned_code(view, code, key, &mut left, Some(at) == last) {
                         freed += 1;
-                        let units = code.drug.as_ref().and_then(|d: &CodeDrug| d.units_per_pack);
+                        let units = code.drug.as_ref().and_then(|d: &CodeDrug<'_>| d.units_per_pack);
                         pack_units += Decimal::from(units.unwrap_or_default());
                     }
                 }

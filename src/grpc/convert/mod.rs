@@ -22,13 +22,17 @@ pub(super) use response::{answered, decision, loaded, timestamp};
 
 use crate::engine::EngineError;
 use rust_decimal::Decimal;
+use std::fmt::Display;
 
 /// Reads an exact decimal; empty = `None`.
-pub(super) fn decimal(field: &str, text: &str) -> Result<Option<Decimal>, EngineError> {
+pub(super) fn decimal(field: impl Display, text: &str) -> Result<Option<Decimal>, EngineError> {
     if text.is_empty() {
         return Ok(None);
     }
     Decimal::from_str_exact(text.trim()).map(Some).map_err(|e| {
-        EngineError::invalid(field, format!("{text:?} is no exact decimal ({e}); write it like 12.50"))
+        EngineError::invalid(
+            field.to_string(),
+            format!("{text:?} is no exact decimal ({e}); write it like 12.50"),
+        )
     })
 }

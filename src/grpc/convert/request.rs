@@ -10,6 +10,7 @@ use crate::domain::purchase::PurchaseRecord;
 use crate::engine::{EngineError, Settlement};
 use crate::grpc::pb;
 use jiff::Timestamp;
+use std::fmt::{self, Display};
 
 /// Places of a price that are kept.
 const PRICE_PLACES_MAX: u32 = 10;
@@ -33,14 +34,16 @@ pub(crate) fn optional(text: String) -> Option<String> {
 
 /// A moment, to the microsecond.
 pub(super) fn moment(
-    field: &str,
+    field: impl Display,
     wire: Option<prost_types::Timestamp>,
 ) -> Result<Option<Timestamp>, EngineError> {
     let Some(wire) = wire else { return Ok(None) };
     let at = Timestamp::new(wire.seconds, wire.nanos)
         .ok()
         .and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok());
-    at.map(Some).ok_or_else(|| EngineError::invalid(field, "is no moment between the years -9999 and 9999"))
+    at.map(Some).ok_or_else(|| {
+        EngineError::invalid(field.to_string(), "is no moment between the years -9999 and 9999")
+    })
 }
 
 /// A dispensing document.
@@ -97,17 +100,18 @@ fn line(
     payment: Payment,
     occurred_at: Option<Timestamp>,
 ) -> Result<Line, EngineError> {
-    let field = |name: &str| format!("document.lines[{at}].{name}");
+    // Put together only where something is wrong.
+    let field = |name: &'static str| fmt::from_fn(move |f| write!(f, "document.lines[{at}].{name}"));
     let place = u32::try_from(at + 1).unwrap_or(u32::MAX);
     Ok(Line {
         number: if wire.line_no == 0 { place } else { wire.line_no },
-        quantity: decimal(&field("quantity"), &wire.quantity)?.map(|quantity| quantity.normalize()),
+        quantity: decimal(field("quantity"), &wire.quantity)?.map(|quantity| quantity.normalize()),
         // A price that was a binary fraction somewhere has more places than money has.
-        unit_price: decimal(&field("unit_price"), &wire.unit_price)?
+        unit_price: decimal(field("unit_price"), &wire.unit_price)?
             .map(|price| price.round_dp(PRICE_PLACES_MAX)),
         split: wire.split,
         payment: names::payment(wire.payment()).unwrap_or(payment),
-        occurred_at: moment(&field("occurred_at"), wire.occurred_at)?.or(occurred_at),
+        occurred_at: moment(field("occurred_at"), wire.occurred_at)?.or(occurred_at),
         catalog_code: optional(wire.catalog_code),
         scanned: wire.codes.into_iter().map(clipped).collect(),
     })

@@ -142,7 +142,7 @@ struct Shelf<'a> {
 struct View<'r> {
     event: &'r PastEvent,
     paper: Paper,
-    drug: Option<CodeDrug>,
+    drug: Option<CodeDrug<'r>>,
     /// A part of the pack was handed out.
     drawn: bool,
     /// A moment slightly ahead of the gateway's clock is set to now.
@@ -150,7 +150,7 @@ struct View<'r> {
     lens: Lens,
 }
 
-impl Shelf<'_> {
+impl<'a> Shelf<'a> {
     fn judge(&mut self, row: &PastRow) -> Result<PastAnswer, PastRefusal> {
         let key = code_of(row)?;
         self.check(row)?;
@@ -182,7 +182,10 @@ impl Shelf<'_> {
         Ok(())
     }
 
-    fn view<'r>(&self, row: &'r PastRow) -> View<'r> {
+    fn view<'r>(&self, row: &'r PastRow) -> View<'r>
+    where
+        'a: 'r,
+    {
         let PastGrounds { now, policy, registry, .. } = self.grounds;
         let drug = drug_of(&row.scan, registry);
         let product = row.event.catalog_code.as_deref().and_then(|code| registry.product(code));
@@ -262,7 +265,7 @@ impl Shelf<'_> {
 
     /// Adds to what the institution sold, where that was asked for.
     fn count(&mut self, view: &View<'_>, units: Decimal) {
-        let code_says = || view.drug.as_ref().and_then(|d| d.catalog_code.clone());
+        let code_says = || view.drug.as_ref().and_then(|d| d.catalog_code).map(str::to_owned);
         if self.grounds.options.count_sold
             && let Some(catalog_code) = view.event.catalog_code.clone().or_else(code_says)
         {
