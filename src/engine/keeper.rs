@@ -5,7 +5,7 @@ use super::{Engine, EngineError};
 use crate::domain::code::CodeKey;
 use crate::index::{Index, Misfit};
 use crate::store::{ClaimFollower, Codes, Store, StoreError};
-use crate::telemetry;
+use crate::telemetry::{self, IndexGauges};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +75,18 @@ impl IndexKeeper {
         self.state.subscribe()
     }
 
+    /// What the index is like now.
+    pub fn gauges(&self) -> IndexGauges {
+        let fill = self.index.fill();
+        IndexGauges {
+            codes: fill.codes,
+            planned: fill.planned,
+            filter_bytes: self.index.filter_bytes(),
+            hot_codes: self.index.hot_codes(),
+            complete: self.index.is_complete(),
+        }
+    }
+
     /// Fills the index and looks after it until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -111,14 +123,7 @@ impl IndexKeeper {
             self.index.abandon_generation();
             tracing::warn!(%error, "the index could not be filled; look-ups go to the ledger");
         }
-        let fill = self.index.fill();
-        telemetry::index_is(telemetry::IndexGauges {
-            codes: fill.codes,
-            planned: fill.planned,
-            filter_bytes: self.index.filter_bytes(),
-            hot_codes: self.index.hot_codes(),
-            complete: self.index.is_complete(),
-        });
+        telemetry::index_is(self.gauges());
     }
 
     /// Fills the index for the first time: from saved filters where they fit, else from the ledger.

@@ -175,6 +175,8 @@ pub struct StoreGauges {
     pub log_end_bytes: u64,
     /// Disk that its tables take.
     pub tables_bytes: u64,
+    /// Disk that the table of claims takes of it; what was logged last is not in it yet.
+    pub claims_bytes: u64,
     /// Changes that wait to be written.
     pub waiting_changes: usize,
     /// Changes that may wait.
@@ -189,6 +191,7 @@ pub struct StoreGauges {
 pub fn store_measured(store: StoreGauges) {
     gauge!(names::LOG_END).set(store.log_end_bytes as f64);
     gauge!(names::TABLES).set(store.tables_bytes as f64);
+    gauge!(names::CLAIMS).set(store.claims_bytes as f64);
     gauge!(names::WAITING).set(store.waiting_changes as f64);
     gauge!(names::WAITING_MAX).set(store.waiting_changes_max as f64);
     gauge!(names::DISK_FREE_MIN).set(store.disk_free_bytes_min as f64);

@@ -19,6 +19,7 @@ pub(super) const DISK_FREE: &str = "tracegate_disk_free_bytes";
 pub(super) const DISK_FREE_MIN: &str = "tracegate_disk_free_bytes_min";
 pub(super) const LOG_END: &str = "tracegate_log_end_bytes";
 pub(super) const TABLES: &str = "tracegate_tables_bytes";
+pub(super) const CLAIMS: &str = "tracegate_claims_bytes";
 pub(super) const LOOK_UPS: &str = "tracegate_index_look_ups_total";
 pub(super) const INDEX_CODES: &str = "tracegate_index_codes";
 pub(super) const INDEX_PLANNED: &str = "tracegate_index_codes_planned";
@@ -78,7 +79,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 38] = [
+pub const METRICS: [Metric; 39] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -105,6 +106,7 @@ pub const METRICS: [Metric; 38] = [
     gauge(DISK_FREE_MIN, &[], "Free disk below which no change is accepted, in bytes"),
     gauge(LOG_END, &[], "Bytes that the event log has taken in all"),
     gauge(TABLES, &[], "Disk that the tables take, in bytes"),
+    gauge(CLAIMS, &[], "Disk that the table of claims takes of it, in bytes"),
     counter(
         LOOK_UPS,
         &["answer"],

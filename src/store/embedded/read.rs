@@ -149,6 +149,7 @@ impl Store for EmbeddedStore {
         StoreGauges {
             log_end_bytes: self.view.end(),
             tables_bytes: self.view.tables.db.disk_space().unwrap_or(0),
+            claims_bytes: self.view.tables.claims.disk_space(),
             waiting_changes: jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity()),
             waiting_changes_max: jobs.as_ref().map_or(0, Sender::max_capacity),
             disk_free_bytes: free_bytes(&self.dir).ok(),

@@ -62,3 +62,16 @@ async fn a_caller_that_goes_away_leaves_all_or_nothing() {
     assert_eq!(versions(&store, &[5, 105]).await, [0; 2], "what was not accepted is not");
     assert_eq!(positions(&store).await[0].sold, Decimal::from(5));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_of_claims_is_measured_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), &TestFiles::default());
+    let codes: Vec<_> = (0..2000).collect();
+    store.commit(&claim(&codes, "r")).await.unwrap();
+    assert_eq!(store.gauges().claims_bytes, 0, "what was logged last is in memory");
+    let store = reopen(store, dir.path()).await;
+    let gauges = store.gauges();
+    assert!((2000..2000 * 200).contains(&gauges.claims_bytes), "{gauges:?}");
+    assert!(gauges.claims_bytes < gauges.tables_bytes, "a part of the tables: {gauges:?}");
+}
