@@ -1,14 +1,18 @@
 //! The command line: what can be measured, and with which settings.
 
+mod past;
+
 use crate::driver::TICK;
 use crate::peer::{self, EmptyHandlers};
 use crate::province::Shape;
 use crate::report::{Report, Tables, default_out};
 use crate::scenarios::engine::{EngineSettings, engine};
+use crate::scenarios::scale::scale;
 use crate::scenarios::{self, Settings};
 use crate::target::LoopbackAddress;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use past::{ImportArgs, ScaleArgs};
 use prost::Message;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -31,7 +35,9 @@ const EXAMPLES: &str = "Examples:
   load-tests check --sold                        of codes that were sold before
   load-tests dispense --rate 2000 --poisson      at a given rate, arrivals as of independent callers
   load-tests engine                              the engine's own work, no gRPC, no sync
-  load-tests all                                 one after the other";
+  load-tests import --codes 1000000              past sales through `tracegate import sales`
+  load-tests scale --large 10000000              disk, memory, speed and start with 10 million sold codes
+  load-tests all                                 engine, check, dispense and scan, one after the other";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -44,6 +50,10 @@ enum Command {
     Check(CheckArgs),
     /// The engine's own work for one document, in processor time; no gRPC and no sync.
     Engine(EngineArgs),
+    /// Codes per second of `tracegate import sales`, with findings off and on.
+    Import(ImportArgs),
+    /// What sold codes cost by the million: disk, memory, claims per second, start to ready.
+    Scale(ScaleArgs),
     /// engine, check, dispense and scan with default settings, each with its own result file.
     All(LoadArgs),
     /// Run the empty server alone, until standard input ends.
@@ -105,6 +115,13 @@ struct ShapeArgs {
     /// Lines they are spread over, each another drug; at most one for each code.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
     lines: u16,
+    #[command(flatten)]
+    world: WorldArgs,
+}
+
+/// Whom it is about, and where it is kept.
+#[derive(Debug, Clone, Args)]
+struct WorldArgs {
     /// Institutions of the province.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     institutions: u32,
@@ -187,6 +204,8 @@ async fn run_command(command: Command) -> Result<()> {
             finish(scenarios::check(args.load.settings()?, args.sold).await?, &args.load.output)
         }
         Command::Engine(args) => finish(engine(args.settings()?).await?, &args.output),
+        Command::Import(args) => finish(scenarios::import(args.settings()?).await?, &args.output),
+        Command::Scale(args) => finish(scale(args.settings()?).await?, &args.output),
         Command::All(args) => all(&args).await,
         Command::Peer(args) => {
             let handlers = EmptyHandlers {
@@ -208,7 +227,10 @@ async fn all(args: &LoadArgs) -> Result<()> {
         prepared: 0,
         rounds: args.rounds,
         in_flight: args.in_flight,
-        shape: ShapeArgs { data_dir: None, ..args.shape.clone() },
+        shape: ShapeArgs {
+            world: WorldArgs { data_dir: None, ..args.shape.world.clone() },
+            ..args.shape.clone()
+        },
         output: args.output.clone(),
     };
     finish(engine(figures.settings()?).await?, &args.output)?;
@@ -254,10 +276,10 @@ impl LoadArgs {
             rate_share: self.rate_share,
             poisson_seed: self.poisson.then_some(self.seed),
             pacer_tick_us: u64::try_from(TICK.as_micros())?,
-            institutions: usize::try_from(self.shape.institutions)?,
-            drugs: usize::try_from(self.shape.drugs)?,
+            institutions: usize::try_from(self.shape.world.institutions)?,
+            drugs: usize::try_from(self.shape.world.drugs)?,
             gateway: self.gateway.clone(),
-            data_dir: self.shape.data_dir.clone(),
+            data_dir: self.shape.world.data_dir.clone(),
         })
     }
 }
@@ -270,9 +292,9 @@ impl EngineArgs {
             rounds: self.rounds.into(),
             in_flight: self.in_flight.into(),
             shape: self.shape.shape()?,
-            institutions: usize::try_from(self.shape.institutions)?,
-            drugs: usize::try_from(self.shape.drugs)?,
-            data_dir: self.shape.data_dir.clone(),
+            institutions: usize::try_from(self.shape.world.institutions)?,
+            drugs: usize::try_from(self.shape.world.drugs)?,
+            data_dir: self.shape.world.data_dir.clone(),
         })
     }
 }

@@ -2,14 +2,22 @@
 //! province loaded as an operator would load it.
 
 use crate::process::Server;
+use crate::target::LoopbackAddress;
 use anyhow::{Context, Result, bail};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The program's name.
 const PROGRAM: &str = "tracegate";
-/// Its files, in the order in which they are loaded.
-const FILES: [&str; 3] = ["institutions", "drugs", "purchases"];
+/// The registry's files, in the order in which they are loaded.
+pub const REGISTRY: &[&str] = &["institutions", "drugs"];
+/// All of the province's.
+pub const PROVINCE: &[&str] = &["institutions", "drugs", "purchases"];
+/// Longest wait for a page.
+const PAGE_SECONDS_MAX: u64 = 10;
 
 /// The gateway's program: the one that was named, or the one beside this program.
 pub fn program(named: Option<&Path>) -> Result<PathBuf> {
@@ -28,17 +36,54 @@ pub fn program(named: Option<&Path>) -> Result<PathBuf> {
 
 /// Starts a gateway with default settings on a free port, its data in `folder`.
 pub async fn start(program: &Path, folder: &Path) -> Result<Server> {
-    let mut command = plain(program);
-    command
-        .args(["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir"])
-        .arg(folder.join("data"));
-    command.env("TRACEGATE_LOG_LEVEL", "warn");
-    Server::start("gateway", command, folder).await
+    Server::start("gateway", serve(program, folder, "off"), folder).await
 }
 
-/// Loads the files in `folder` into it.
-pub async fn import(program: &Path, gateway: &Server, folder: &Path) -> Result<()> {
-    for kind in FILES {
+/// The same with its pages for those who watch it; gives their address too.
+pub async fn start_watched(program: &Path, folder: &Path) -> Result<(Server, LoopbackAddress)> {
+    let mut server = Server::start("gateway", serve(program, folder, "127.0.0.1:0"), folder).await?;
+    let line = server.next_line().await?;
+    let (_, pages) =
+        line.trim().rsplit_once("http://").with_context(|| format!("{line:?} names no pages"))?;
+    Ok((server, pages.parse()?))
+}
+
+/// One of the pages: its status, and what it says.
+pub async fn page(pages: LoopbackAddress, path: &str) -> Result<(u16, String)> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n");
+    let read = move || {
+        let mut stream = TcpStream::connect(pages.socket())?;
+        stream.set_read_timeout(Some(Duration::from_secs(PAGE_SECONDS_MAX)))?;
+        stream.write_all(request.as_bytes())?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).map(|_| text)
+    };
+    let text = tokio::task::spawn_blocking(read).await?.with_context(|| format!("{path} cannot be read"))?;
+    parsed(&text).with_context(|| format!("{path} is no page: {text:?}"))
+}
+
+fn parsed(text: &str) -> Option<(u16, String)> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+/// A number of the page of metrics that has no labels.
+pub fn metric(metrics: &str, name: &str) -> Option<f64> {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+    metrics.lines().find_map(value)
+}
+
+fn serve(program: &Path, folder: &Path, http: &str) -> Command {
+    let mut command = plain(program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--http", http, "--data-dir"]).arg(folder.join("data"));
+    command.env("TRACEGATE_LOG_LEVEL", "warn");
+    command
+}
+
+/// Loads the files of these kinds in `folder` into it.
+pub async fn import(program: &Path, gateway: &Server, folder: &Path, kinds: &[&str]) -> Result<()> {
+    for kind in kinds {
         let mut command = plain(program);
         command.args(["import", kind]).arg(folder.join(format!("{kind}.csv")));
         command.args(["--to", &gateway.address().socket().to_string()]);
@@ -49,6 +94,26 @@ pub async fn import(program: &Path, gateway: &Server, folder: &Path) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Runs `import sales` of a file against it, as an operator would; gives what it answers for scripts.
+pub async fn import_sales(
+    program: &Path,
+    gateway: &Server,
+    file: &Path,
+    findings: bool,
+) -> Result<serde_json::Value> {
+    let mut command = plain(program);
+    command.args(["import", "sales"]).arg(file).args(["--json", "--from-start"]);
+    command.args(["--to", &gateway.address().socket().to_string()]);
+    command.args(findings.then_some("--findings"));
+    let output = tokio::task::spawn_blocking(move || command.output()).await?;
+    let output = output.with_context(|| format!("{} cannot be run", program.display()))?;
+    // Where rows were refused it answers, and fails: what it answers says more.
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::anyhow!("{} was not imported ({}): {}", file.display(), output.status, said.trim())
+    })
 }
 
 /// The program with its default settings: what is set around this process is not what is measured.
@@ -64,6 +129,19 @@ fn plain(program: &Path) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_read_and_a_metric_found_in_it() {
+        let text = "HTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\na_total{b=\"c\"} 1\na 2\nab 3\n";
+        let (status, body) = parsed(text).unwrap();
+        assert_eq!(status, 503);
+        let check = |name: &str, value: Option<f64>| assert_eq!(metric(&body, name), value, "{name}");
+        check("a", Some(2.0));
+        check("ab", Some(3.0));
+        check("a_total", None);
+        check("b", None);
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\n"), None);
+    }
 
     #[test]
     fn a_missing_program_says_how_to_build_it() {

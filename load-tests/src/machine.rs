@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use tracegate::clock::Stopwatch;
 
 /// Synced writes that are tried to learn what one costs.
 const SYNCS: usize = 50;
+/// What a block of a file is to programs, whatever the file system has.
+const BLOCK_BYTES: u64 = 512;
 /// A file system that keeps nothing.
 const TMPFS: &str = "tmpfs";
 
@@ -103,6 +106,18 @@ pub fn disk(folder: &Path) -> Result<Disk> {
     Ok(Disk { file_system: file_system(stat.f_type), sync_us: sync_us(folder)? })
 }
 
+/// Disk that a folder takes with everything in it; what is set aside in a file and not written takes none.
+pub fn disk_bytes(folder: &Path) -> Result<u64> {
+    let said = || folder.display().to_string();
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).with_context(said)? {
+        let entry = entry.with_context(said)?;
+        let about = entry.metadata().with_context(said)?;
+        bytes += if about.is_dir() { disk_bytes(&entry.path())? } else { about.blocks() * BLOCK_BYTES };
+    }
+    Ok(bytes)
+}
+
 impl Disk {
     /// Whether what is synced there is kept.
     pub fn is_durable(&self) -> bool {
@@ -157,6 +172,22 @@ mod tests {
         check("processor\t: 0\nmodel name\t: A B @ 2 GHz\nmodel name : C", Some("A B @ 2 GHz"));
         check("processor\t: 0", None);
         assert_eq!(kib("MemTotal:       2048 kB\nMemFree: 1 kB"), 2048);
+    }
+
+    #[test]
+    fn disk_is_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(disk_bytes(folder.path()).unwrap(), 0);
+        let within = folder.path().join("a/b");
+        std::fs::create_dir_all(&within).unwrap();
+        for path in [folder.path().join("x"), within.join("y")] {
+            let mut file = File::create(path).unwrap();
+            file.write_all(&[1; 100_000]).unwrap();
+            file.set_len(50_000_000).unwrap();
+            file.sync_all().unwrap();
+        }
+        let bytes = disk_bytes(folder.path()).unwrap();
+        assert!((200_000..400_000).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -174,14 +174,15 @@ fn trace_code(drug: Option<&Drug>, n: u128) -> String {
 }
 
 /// A number with no visible order, the same for the same input (the finalizer of SplitMix64).
-const fn scattered(number: u64) -> u64 {
+pub(crate) const fn scattered(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
 
-fn pick<T>(from: &[T], by: u64) -> Option<&T> {
+/// The one that a number falls on.
+pub(crate) fn pick<T>(from: &[T], by: u64) -> Option<&T> {
     from.get(usize::try_from(by % (from.len().max(1) as u64)).unwrap_or(0))
 }
 

@@ -9,6 +9,7 @@ use crate::process::Server;
 use crate::province::Province;
 use anyhow::{Context, Result, bail};
 use prost::Message;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -36,25 +37,11 @@ impl Ground {
     /// nothing.
     pub async fn start(settings: &Settings, durable: bool) -> Result<Self> {
         let program = gateway::program(settings.gateway.as_deref())?;
-        let parent = match &settings.data_dir {
-            Some(dir) => dir.clone(),
-            None => std::env::current_exe()?.with_file_name(""),
-        };
-        let folder = tempfile::Builder::new().prefix("load-").tempdir_in(&parent).with_context(|| {
-            format!("{} cannot be written; name a folder with --data-dir", parent.display())
-        })?;
-        let disk = machine::disk(folder.path())?;
-        if durable && !disk.is_durable() {
-            bail!(
-                "{} lies in memory ({}), where nothing is durable; name a folder on a disk with --data-dir",
-                parent.display(),
-                disk.file_system
-            );
-        }
+        let (folder, disk) = room(settings.data_dir.as_deref(), durable)?;
         let province = Province::new(settings.institutions, settings.drugs);
         province.write_to(folder.path())?;
         let gateway = gateway::start(&program, folder.path()).await?;
-        gateway::import(&program, &gateway, folder.path()).await?;
+        gateway::import(&program, &gateway, folder.path(), gateway::PROVINCE).await?;
         let (province, grpc) = (Arc::new(province), Config::built_in()?.grpc);
         Ok(Self { gateway, province, disk, numbers: Numbers::default(), grpc, folder })
     }
@@ -83,6 +70,28 @@ impl Ground {
         }
         Server::start("peer", command, self.folder.path()).await
     }
+}
+
+/// A folder for the time of a run, in the one that was named or beside this program, and the disk under it.
+/// `durable`: refuses a disk that keeps nothing.
+pub(super) fn room(named: Option<&Path>, durable: bool) -> Result<(TempDir, Disk)> {
+    let parent = match named {
+        Some(dir) => dir.to_owned(),
+        None => std::env::current_exe()?.with_file_name(""),
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("load-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("{} cannot be written; name a folder with --data-dir", parent.display()))?;
+    let disk = machine::disk(folder.path())?;
+    if durable && !disk.is_durable() {
+        bail!(
+            "{} lies in memory ({}), where nothing is durable; name a folder on a disk with --data-dir",
+            parent.display(),
+            disk.file_system
+        );
+    }
+    Ok((folder, disk))
 }
 
 /// Reads the processor time of a server.

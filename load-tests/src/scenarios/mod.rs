@@ -5,11 +5,15 @@ mod compare;
 mod dispense;
 pub mod engine;
 mod ground;
+mod import;
+mod inside;
+pub mod scale;
 mod scan;
 
 pub use check::check;
 pub use dispense::dispense;
 pub use ground::Ground;
+pub use import::{ImportSettings, import};
 pub use scan::scan;
 
 use crate::driver::Spacing;

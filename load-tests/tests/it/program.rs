@@ -6,12 +6,12 @@ use std::process::{Command, Output};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_load-tests");
 
-fn run(args: &[&str]) -> Output {
+pub fn run(args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).output().expect("the program starts")
 }
 
 #[track_caller]
-fn written(out: &Path, output: &Output) -> Value {
+pub fn written(out: &Path, output: &Output) -> Value {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let text = std::fs::read_to_string(out).expect("the JSON is written");
@@ -20,14 +20,15 @@ fn written(out: &Path, output: &Output) -> Value {
 
 /// Every path must lead to a value that is not null.
 #[track_caller]
-fn check(json: &Value, paths: &[&str]) {
+pub fn check(json: &Value, paths: &[&str]) {
     for path in paths {
         let found = json.pointer(path);
         assert!(found.is_some_and(|value| !value.is_null()), "{path} is missing in {json:#}");
     }
 }
 
-const EVERY_REPORT: [&str; 14] = [
+/// What stands in every report.
+pub const EVERY_REPORT: [&str; 13] = [
     "/scenario",
     "/finished_at",
     "/machine/cpu",
@@ -39,13 +40,12 @@ const EVERY_REPORT: [&str; 14] = [
     "/commit/dirty",
     "/commit/build",
     "/command/0",
-    "/settings/shape/codes",
     "/goals/0/reached",
     "/faults/count",
 ];
 
 /// The gateway's program lies beside this one, where the whole workspace was built.
-fn gateway() -> PathBuf {
+pub fn gateway() -> PathBuf {
     let path = Path::new(PROGRAM).with_file_name("tracegate");
     assert!(path.is_file(), "{} is missing; test the whole workspace: scripts/test.sh", path.display());
     path
@@ -66,6 +66,7 @@ fn a_run_against_a_gateway_is_written_with_all_that_belongs_to_it() {
     check(
         &json,
         &[
+            "/settings/shape/codes",
             "/settings/seconds",
             "/settings/connections",
             "/settings/in_flight_per_connection",
@@ -115,7 +116,14 @@ fn the_engine_alone_is_measured_and_written() {
     ]);
     let json = written(&out, &output);
     check(&json, &EVERY_REPORT);
-    check(&json, &["/result/rounds/1/cpu_us_per_document", "/result/cpu_us_per_document/median"]);
+    check(
+        &json,
+        &[
+            "/settings/shape/codes",
+            "/result/rounds/1/cpu_us_per_document",
+            "/result/cpu_us_per_document/median",
+        ],
+    );
     assert!(json["result"]["rounds"][0]["cpu_us_per_document"].as_f64() > Some(0.0), "{json:#}");
     let printed: Value = serde_json::from_slice(&output.stdout).expect("--json prints the JSON");
     assert_eq!(printed, json);
@@ -135,4 +143,14 @@ fn what_makes_no_sense_is_refused_with_a_word_on_what_to_do() {
     refused(&["dispense", "--codes", "2", "--lines", "3"], "--lines");
     refused(&["dispense", "--seconds", "0"], "1..=600");
     refused(&["all", "--out", "one.json"], "--out");
+    refused(&["scale", "--small", "10", "--large", "10"], "--small 10 is not less than --large 10");
+    refused(&["scale", "--gateway", "/nowhere/tracegate"], "cargo build --release --workspace");
+    refused(&["import", "--codes", "0"], "1..=100000000");
+    if Path::new("/dev/shm").is_dir() {
+        let gateway = gateway();
+        for command in ["scale", "import"] {
+            let args = [command, "--data-dir", "/dev/shm", "--gateway", gateway.to_str().unwrap()];
+            refused(&args, "nothing is durable");
+        }
+    }
 }

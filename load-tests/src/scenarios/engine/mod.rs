@@ -5,37 +5,25 @@
 mod requests;
 mod unsynced;
 
+use super::inside::{self, Kept, Request, load_purchases, load_registry};
 use crate::driver::cpu_of;
 use crate::machine::machine;
 use crate::province::{Province, Shape};
 use crate::report::{Goal, Report, Spread, Tables, table};
 use crate::scenarios::progress;
-use anyhow::{Context, Result, bail};
-use requests::{Request, prepare};
+use anyhow::{Context, Result};
+use requests::prepare;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tracegate::app::open_policies;
-use tracegate::cli::files::{Row, read_rows};
-use tracegate::clock::{Stopwatch, SystemClock};
-use tracegate::config::Config;
-use tracegate::domain::drug::Drug;
-use tracegate::domain::party::{Caller, Institution};
-use tracegate::domain::purchase::PurchaseRecord;
-use tracegate::domain::registry::RegistryRow;
-use tracegate::domain::verdict::Verdict;
-use tracegate::engine::{Engine, IndexState, Keeping};
-use tracegate::store::Store;
-use tracegate::store::embedded::EmbeddedStore;
+use tracegate::clock::Stopwatch;
+use tracegate::engine::{Engine, Keeping};
 use unsynced::Unsynced;
 
 /// Goal: processor time for one document of three codes.
 const CPU_US_MAX: f64 = 40.0;
-/// Purchases that are loaded together.
-const LOAD_ROWS: usize = 2000;
 /// The index is not saved, so this is never reached.
 const INDEX_SAVE_EVERY: Duration = Duration::from_secs(3600);
 /// A file system in memory, where there is one: what is written is not what is measured.
@@ -125,8 +113,8 @@ pub async fn engine(settings: EngineSettings) -> Result<Report<EngineSettings, E
 
 async fn measure(round: usize, province: &Province, settings: &EngineSettings) -> Result<EngineRound> {
     let folder = folder(settings.data_dir.as_deref())?;
-    let engine = start(&folder.path().join("data")).await?;
-    let _keeping = keep_index(&engine).await?;
+    let engine = start(folder.path()).await?;
+    let _kept = Kept::start(&engine, Keeping { file: None, save_every: INDEX_SAVE_EVERY }).await?;
     province.write_to(folder.path())?;
     load_registry(&engine, folder.path()).await?;
     load_purchases(&engine, folder.path()).await?;
@@ -166,57 +154,14 @@ fn folder(named: Option<&Path>) -> Result<tempfile::TempDir> {
         .with_context(|| format!("{} cannot be written; name a folder with --data-dir", parent.display()))
 }
 
-/// An engine with default settings over an embedded store that writes its log and never syncs it.
-async fn start(dir: &Path) -> Result<Arc<Engine>> {
-    let config = Config::built_in()?;
-    let policies = open_policies(&config).await?;
-    let Config { store, limits, index, .. } = config;
-    let dir = dir.to_owned();
-    let open = move || EmbeddedStore::open_with(&dir, &store, Box::new(Unsynced));
-    let store: Arc<dyn Store> = Arc::new(tokio::task::spawn_blocking(open).await??);
-    Ok(Arc::new(Engine::start(store, Arc::new(SystemClock), policies, limits, index).await?))
-}
-
-/// Has the index looked after, as in a gateway, and waits until it is complete. Ends with the guard.
-async fn keep_index(engine: &Engine) -> Result<DropGuard> {
-    let stop = CancellationToken::new();
-    let keeper = engine.index_keeper(Keeping { file: None, save_every: INDEX_SAVE_EVERY });
-    let mut state = keeper.state();
-    let stopped = stop.clone();
-    tokio::spawn(async move { keeper.run(stopped).await });
-    state.wait_for(|state| *state == IndexState::Complete).await?;
-    Ok(stop.drop_guard())
-}
-
-/// Loads institutions and drugs from the province's files.
-async fn load_registry(engine: &Engine, folder: &Path) -> Result<()> {
-    let institutions = rows::<Institution>(folder)?.into_iter().map(RegistryRow::Institution);
-    let drugs = rows::<Drug>(folder)?.into_iter().map(RegistryRow::Drug);
-    engine.load_rows(&Caller::Operator, institutions.chain(drugs).collect()).await?;
-    Ok(())
-}
-
-async fn load_purchases(engine: &Engine, folder: &Path) -> Result<()> {
-    for purchases in rows::<PurchaseRecord>(folder)?.chunks(LOAD_ROWS) {
-        engine.add_purchases(&Caller::Operator, purchases.to_vec()).await?;
-    }
-    Ok(())
-}
-
-fn rows<T: Row>(folder: &Path) -> Result<Vec<T>> {
-    let path = folder.join(T::FILE_NAME);
-    let file = std::fs::File::open(&path).with_context(|| path.display().to_string())?;
-    let read: Result<Vec<T>, _> = read_rows::<T>(file)?.collect();
-    read.map_err(|reject| anyhow::anyhow!("{} line {}: {}", path.display(), reject.line, reject.reason))
+/// An engine that writes its log and never syncs it.
+async fn start(folder: &Path) -> Result<Arc<Engine>> {
+    inside::start(&folder.join("data"), Box::new(Unsynced)).await
 }
 
 async fn dispense(engine: Arc<Engine>, share: Vec<Request>) -> Result<()> {
-    for (request_id, document) in share {
-        let reply = engine.dispense(&Caller::Operator, &request_id, document, false).await?;
-        if reply.answer.verdict != Verdict::Allow || !reply.answer.recorded {
-            let reasons: Vec<_> = reply.answer.findings.iter().map(|f| f.reason.name()).collect();
-            bail!("{request_id} was answered {} with findings {reasons:?}", reply.answer.verdict.name());
-        }
+    for request in share {
+        inside::dispense(&engine, request).await?;
     }
     Ok(())
 }
@@ -257,7 +202,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_purchase_rule_is_asked_and_answered() {
         let (province, folder) = (Province::new(20, 10), tempfile::tempdir().unwrap());
-        let engine = start(&folder.path().join("data")).await.unwrap();
+        let engine = start(folder.path()).await.unwrap();
         province.write_to(folder.path()).unwrap();
         load_registry(&engine, folder.path()).await.unwrap();
         let all = |first: u64| {
