@@ -1,5 +1,5 @@
-//! The index among threads that take turns in every order a model checker can think of: the room is compiled here
-//! with the checker's locks and atomics in the place of the standard ones.
+//! The index, and the layers of the embedded store, among threads that take turns in every order a model checker can
+//! think of: the rooms are compiled here with the checker's locks and atomics in the place of the standard ones.
 //!
 //! The ledger beside it is a model with the order that the writer thread keeps: the log, then whoever follows, then
 //! the tables, then the answers. A failing schedule is printed, and can be replayed from what is printed.
@@ -21,6 +21,9 @@
 )]
 mod index;
 
+#[path = "../../src/store/embedded/layers.rs"]
+mod layers;
+
 /// Locks and atomics that the checker steers.
 mod sync {
     pub use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,6 +32,7 @@ mod sync {
 }
 
 mod ledger;
+mod memory;
 
 use index::{Index, IndexOptions, Seen};
 use jiff::Timestamp;

@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("http", &["engine", "store", "domain", "clock", "telemetry"]),
     ("engine", &["index", "store", "domain", "clock", "telemetry"]),
     ("index", &["domain", "sync"]),
-    ("store", &["domain", "clock", "telemetry"]),
+    ("store", &["domain", "clock", "telemetry", "sync"]),
     ("domain", &[]),
     ("policy_files", &["domain"]),
     // Settings have the types of the rooms they are for.

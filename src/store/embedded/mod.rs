@@ -17,6 +17,7 @@ mod feed;
 mod fit;
 mod flush;
 mod layer;
+mod layers;
 mod prepare;
 mod read;
 mod resolve;

@@ -1,6 +1,7 @@
 //! The store as it stands: layers in memory over the tables. The newest that knows a row is right.
 
 use super::layer::{Layer, OutcomePlace};
+use super::layers::Layers;
 use super::tables::{
     PositionRow, Tables, decode, document_prefix, get, outcome_key, pool_prefix, position_key, unreadable,
 };
@@ -15,23 +16,14 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-
-/// The layers in memory. A row that leaves them is in the tables before.
-#[derive(Clone)]
-struct Layers {
-    /// Takes what is logged now.
-    active: Arc<Layer>,
-    /// Is being written to the tables.
-    frozen: Option<Arc<Layer>>,
-}
 
 /// All of the store that can be read; cheap to clone.
 #[derive(Clone)]
 pub(super) struct View {
     pub tables: Tables,
-    layers: Arc<RwLock<Layers>>,
+    layers: Arc<Layers<Layer>>,
     log: Arc<PlaceReader>,
     /// The position in the log up to which everything can be read here.
     end: Arc<AtomicU64>,
@@ -40,10 +32,9 @@ pub(super) struct View {
 impl View {
     /// Over tables that have seen the log up to `end`.
     pub fn new(tables: Tables, log_dir: &Path, end: u64) -> Self {
-        let layers = Layers { active: Arc::new(Layer::new(end)), frozen: None };
         Self {
             tables,
-            layers: Arc::new(RwLock::new(layers)),
+            layers: Arc::new(Layers::new(Layer::new(end))),
             log: Arc::new(PlaceReader::new(log_dir)),
             end: Arc::new(AtomicU64::new(end)),
         }
@@ -60,39 +51,26 @@ impl View {
 
     /// The layer that takes what is logged now; for the writer.
     pub fn active(&self) -> Arc<Layer> {
-        Arc::clone(&self.layers.read().unwrap_or_else(PoisonError::into_inner).active)
+        self.layers.active()
     }
 
-    /// Puts a new layer on top and gives the one below it, to be written to the tables; `None` while another is.
+    /// Begins a new layer and gives the full one, to be written to the tables; `None` while another is.
     pub fn freeze(&self) -> Option<Arc<Layer>> {
-        let mut layers = self.layers.write().unwrap_or_else(PoisonError::into_inner);
-        if layers.frozen.is_some() {
-            return None;
-        }
-        let full = std::mem::replace(&mut layers.active, Arc::new(Layer::new(self.end())));
-        layers.frozen = Some(Arc::clone(&full));
-        Some(full)
+        self.layers.freeze(Layer::new(self.end()))
     }
 
     /// Lets the frozen layer go: all of it is in the tables.
     pub fn thaw(&self) {
-        self.layers.write().unwrap_or_else(PoisonError::into_inner).frozen = None;
+        self.layers.thaw();
     }
 
-    /// Asks the layers from the newest down.
-    fn in_layers<T>(&self, ask: impl Fn(&Layer) -> Option<T>) -> Option<T> {
-        let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
-        ask(&layers.active).or_else(|| layers.frozen.as_deref().and_then(ask))
-    }
-
-    /// The layers as they are; read them before the tables, never after.
+    /// The layers as they are, the newest first; take them before reading the tables, never after.
     pub fn layers(&self) -> Vec<Arc<Layer>> {
-        let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
-        std::iter::once(&layers.active).chain(&layers.frozen).map(Arc::clone).collect()
+        self.layers.all()
     }
 
     pub fn history(&self, key: &CodeKey) -> Result<Option<History>, StoreError> {
-        match self.in_layers(|layer| layer.history(key).transpose()) {
+        match self.layers.ask(|layer| layer.history(key).transpose()) {
             Some(recent) => recent.map(Some),
             None => get(&self.tables.claims, key.as_bytes()),
         }
@@ -117,7 +95,7 @@ impl View {
     }
 
     pub fn claim_version(&self, key: &CodeKey) -> Result<Option<u32>, StoreError> {
-        if let Some(version) = self.in_layers(|layer| layer.claims.get(key).map(|row| row.version)) {
+        if let Some(version) = self.layers.ask(|layer| layer.claims.get(key).map(|row| row.version)) {
             return Ok(Some(version));
         }
         let row = self.tables.claims.get(key.as_bytes()).map_err(unreadable)?;
@@ -126,14 +104,14 @@ impl View {
     }
 
     pub fn outcome(&self, key: &RequestKey) -> Result<Option<Outcome>, StoreError> {
-        match self.in_layers(|layer| layer.outcome(key).transpose()) {
+        match self.layers.ask(|layer| layer.outcome(key).transpose()) {
             Some(recent) => recent.map(Some),
             None => self.outcome_place(key)?.map(|place| self.read_outcome(place)).transpose(),
         }
     }
 
     pub fn outcome_version(&self, key: &RequestKey) -> Result<Option<u32>, StoreError> {
-        if let Some(version) = self.in_layers(|layer| layer.outcomes.get(key).map(|row| row.place.version)) {
+        if let Some(version) = self.layers.ask(|layer| layer.outcomes.get(key).map(|row| row.place.version)) {
             return Ok(Some(version));
         }
         Ok(self.outcome_place(key)?.map(|place| place.version))
@@ -155,7 +133,7 @@ impl View {
     }
 
     pub fn position(&self, pool: &Pool, catalog_code: &str) -> Result<PositionRow, StoreError> {
-        match self.in_layers(|layer| layer.position(pool, catalog_code)) {
+        match self.layers.ask(|layer| layer.position(pool, catalog_code)) {
             Some(row) => Ok(row),
             None => Ok(get(&self.tables.positions, &position_key(pool, catalog_code))?.unwrap_or_default()),
         }
