@@ -44,6 +44,12 @@ impl HistoryService for Histories {
     }
 }
 
+/// Whether a batch has returns, and whether it has sales.
+fn kinds_of(batch: &pb::ImportSalesRequest) -> (bool, bool) {
+    let is_return = |row: &pb::PastSale| row.kind() == pb::PastKind::Return;
+    (batch.rows.iter().any(is_return), !batch.rows.iter().all(is_return))
+}
+
 /// Reads batches while there is room for them. What has begun runs to its end, whether or not the client stays.
 async fn begin_batches(
     door: Door,
@@ -52,6 +58,7 @@ async fn begin_batches(
     permits: Arc<Semaphore>,
     begun: mpsc::Sender<UnderWay>,
 ) {
+    let (in_flight_max, mut returns_before) = (permits.available_permits(), false);
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let batch = tokio::select! {
             batch = batches.message() => batch,
@@ -61,6 +68,14 @@ async fn begin_batches(
         let (work, last) = match batch {
             Ok(None) => return,
             Ok(Some(batch)) => {
+                // A sale that is judged before a return of an earlier batch is on record would be called a duplicate.
+                let (has_returns, has_sales) = kinds_of(&batch);
+                if batch.find_conflicts && returns_before && has_sales {
+                    let others = u32::try_from(in_flight_max.saturating_sub(1)).unwrap_or(u32::MAX);
+                    drop(permits.acquire_many(others).await);
+                    returns_before = false;
+                }
+                returns_before |= has_returns;
                 let (engine, caller) = (Arc::clone(&door.engine), caller.clone());
                 (door.work.spawn(record(engine, caller, batch)), false)
             }
