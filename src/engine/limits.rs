@@ -193,10 +193,7 @@ impl Limits {
             let field = format!("files[{at}].name");
             self.check_text(&field, Some(name))?;
             if name.is_empty() || !names.insert(name) {
-                return Err(EngineError::invalid(
-                    field.to_string(),
-                    "is empty or stands twice; name each text",
-                ));
+                return Err(EngineError::invalid(field, "is empty or stands twice; name each text"));
             }
         }
         Ok(())
