@@ -12,7 +12,7 @@ use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBod
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
 use crate::domain::registry::Registry;
 use crate::domain::verdict::Verdict;
-use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange};
+use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange, StoreError};
 use crate::telemetry;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -108,7 +108,11 @@ impl Engine {
                 }
                 return again;
             }
-            let (answer, judgement, facts) = self.judge(ask, &body, request_id).await?;
+            let judged = self.judge(ask, &body, request_id).await;
+            if let Err(EngineError::Store(StoreError::Undecided)) = judged {
+                return self.leave_undecided(call, &key, body, known.as_ref(), started).await;
+            }
+            let (answer, judgement, facts) = judged?;
             let attempt = if judgement.verdict == Verdict::Pending {
                 Attempt::undecided(&key, body, answer, known.as_ref())
             } else {
@@ -124,6 +128,9 @@ impl Engine {
                     return Ok(Reply::first(answer));
                 }
                 Err(CommitError::Conflict) => {}
+                Err(CommitError::Undecided) => {
+                    return self.leave_undecided(call, &key, body, known.as_ref(), started).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -170,7 +177,7 @@ const fn call_of(body: &Recorded) -> &'static str {
     }
 }
 
-fn count(call: &'static str, answer: &Answer, started: Stopwatch) {
+pub(super) fn count(call: &'static str, answer: &Answer, started: Stopwatch) {
     telemetry::answered(call, answer.verdict.name(), started.elapsed());
     for finding in &answer.findings {
         telemetry::found(finding.reason.name(), finding.enforcement.name());
@@ -249,15 +256,15 @@ fn may_be_judged(known: &Outcome, body: &Recorded) -> bool {
 }
 
 /// What one judgement wants to record. It holds request and answer while they are written, and gives them back.
-struct Attempt {
-    change: Change,
+pub(super) struct Attempt {
+    pub change: Change,
     /// Where the change does not hold them.
     kept: (Option<Recorded>, Option<Answer>),
 }
 
 impl Attempt {
     /// Remembers that a request is in doubt, so that asking for its outcome does not close it.
-    fn undecided(key: &RequestKey, body: Recorded, answer: Answer, known: Option<&Outcome>) -> Self {
+    pub fn undecided(key: &RequestKey, body: Recorded, answer: Answer, known: Option<&Outcome>) -> Self {
         if known.is_some() {
             return Self { change: Change::default(), kept: (Some(body), Some(answer)) };
         }
@@ -303,7 +310,7 @@ impl Attempt {
         Self { change, kept: (None, None) }
     }
 
-    fn given_back(self) -> Result<(Recorded, Answer), EngineError> {
+    pub fn given_back(self) -> Result<(Recorded, Answer), EngineError> {
         let Self { mut change, kept: (mut body, mut answer) } = self;
         if let Some(OutcomeChange { outcome, .. }) = change.outcomes.pop() {
             if let Some(RequestBody::Recorded(recorded)) = outcome.body {

@@ -90,6 +90,8 @@ impl EngineError {
             Self::Store(StoreError::Stopped(_)) => "store_stopped",
             Self::Store(StoreError::Unreadable(_)) => "store_unreadable",
             Self::Store(StoreError::Unfit(_)) => "unfit",
+            Self::Store(StoreError::Away(_)) => "store_away",
+            Self::Store(StoreError::Undecided) => "undecided",
             Self::InDoubt(_) => "in_doubt",
         }
     }
@@ -115,6 +117,7 @@ impl From<CommitError> for EngineError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Conflict => Self::Contended,
+            CommitError::Undecided => Self::Store(StoreError::Undecided),
             CommitError::Refused(error) => Self::Store(error),
             CommitError::Unknown(why) => Self::InDoubt(why),
         }
@@ -144,6 +147,8 @@ mod tests {
             EngineError::Store(StoreError::Stopped(why())),
             EngineError::Store(StoreError::Unfit(why())),
             EngineError::Store(StoreError::Unreadable(why())),
+            EngineError::Store(StoreError::Away(why())),
+            EngineError::Store(StoreError::Undecided),
             EngineError::InDoubt(why()),
         ];
         let kinds: BTreeSet<_> = errors.iter().map(EngineError::kind).collect();

@@ -97,7 +97,8 @@ impl Engine {
                     count(&answers);
                     return Ok(answers);
                 }
-                Err(CommitError::Conflict) => {}
+                // Whoever is not decided will be in a moment: the batch is judged again.
+                Err(CommitError::Conflict | CommitError::Undecided) => {}
                 Err(CommitError::Refused(error)) => return Err(error.into()),
                 // Whether the batch is on record shows when it is sent again; there is no request to ask about.
                 Err(CommitError::Unknown(why)) => return Err(StoreError::Stopped(why).into()),

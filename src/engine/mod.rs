@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod gauges;
 mod history;
+mod in_doubt;
 mod keeper;
 mod knowledge;
 mod limits;

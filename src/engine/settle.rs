@@ -232,7 +232,7 @@ impl Engine {
     }
 
     /// The grounds of an answer that rests on no codes.
-    fn no_facts(&self) -> Facts {
+    pub(super) fn no_facts(&self) -> Facts {
         let now = self.clock.now();
         Facts {
             knowledge: self.knowledge.get(),

@@ -1,5 +1,6 @@
 //! What one decision leaves in the durable log: enough to derive every table again, and safe to apply twice.
 
+use super::Change;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, RequestKey};
@@ -148,6 +149,24 @@ impl<H, O> LogEvent<H, O> {
         let rows = [claims.len(), outcomes.len(), documents.len(), purchases.len(), adds.len()];
         let others = [awaited.len(), settled.len(), registry.len()];
         rows.iter().chain(&others).all(|rows| *rows == 0) && self.registry_version.is_none()
+    }
+}
+
+impl<'a> LogEvent<&'a History, &'a Outcome> {
+    /// What a change says.
+    pub fn of_change(change: &'a Change) -> Self {
+        let sold = |(pool, code, units): &(_, String, _)| {
+            (Clone::clone(pool), code.clone(), PositionDelta::Sold(*units))
+        };
+        Self {
+            claims: change.claims.iter().map(|c| (c.key.clone(), &c.history)).collect(),
+            outcomes: change.outcomes.iter().map(|o| (o.key.clone(), &o.outcome)).collect(),
+            documents: change.document.iter().map(|(key, document)| (key.clone(), document.0)).collect(),
+            adds: change.sold.iter().map(sold).collect(),
+            awaited: change.awaited.clone(),
+            settled: change.settled.clone(),
+            ..Self::default()
+        }
     }
 }
 

@@ -4,9 +4,14 @@
 //! [`log`] is the durable event log under every store; [`embedded`] keeps its tables beside it in one data
 //! directory. What a store cannot tell for certain is [`CommitError::Unknown`], never "duplicate", never "free".
 
+mod codes;
+mod derive;
+mod directory;
 pub mod embedded;
 mod event;
+mod fit;
 pub mod log;
+pub mod redis;
 
 pub use event::{AwaitedKey, EncodedEvent, LogEvent, PositionDelta, Swap};
 
@@ -40,13 +45,19 @@ pub enum StoreError {
     /// A table could not be read.
     #[error("the store cannot be read: {0}")]
     Unreadable(String),
+    /// It does not answer; nothing was begun.
+    #[error("the store does not answer: {0}")]
+    Away(String),
+    /// Another document claims the same code and is not decided yet.
+    #[error("a code of this document is claimed by another one that is not decided yet; ask again")]
+    Undecided,
 }
 
 impl StoreError {
     /// Whether the same call may succeed later without anybody doing anything.
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Full(_) => true,
+            Self::Full(_) | Self::Away(_) | Self::Undecided => true,
             Self::Stopped(_) | Self::Unfit(_) | Self::Unreadable(_) => false,
         }
     }
@@ -61,6 +72,9 @@ pub enum CommitError {
     /// Refused for certain; nothing of it was kept.
     #[error(transparent)]
     Refused(#[from] StoreError),
+    /// Another document claims the same code or request and is not decided yet; nothing was kept.
+    #[error("another document that claims the same is not decided yet; ask again")]
+    Undecided,
     /// Written or not, nobody knows until the store is open again: ask for the outcome.
     #[error("in doubt: {0}")]
     Unknown(String),
@@ -114,6 +128,17 @@ pub enum StoreState {
     Full(String),
     /// Not until a restart, and why.
     Stopped(String),
+}
+
+impl StoreState {
+    /// The state as metrics name it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Full(_) => "full",
+            Self::Stopped(_) => "stopped",
+        }
+    }
 }
 
 /// Claims and outcomes: who sold which code, and what was answered.

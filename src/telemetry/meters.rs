@@ -12,7 +12,7 @@ pub const CALLS: [&str; 6] =
 /// The verdicts.
 pub const VERDICTS: [&str; 4] = ["ALLOW", "REMIND", "BLOCK", "PENDING"];
 /// Why a request got no answer.
-pub const REFUSALS: [&str; 13] = [
+pub const REFUSALS: [&str; 15] = [
     "invalid",
     "different_body",
     "closed",
@@ -24,6 +24,8 @@ pub const REFUSALS: [&str; 13] = [
     "store_stopped",
     "store_unreadable",
     "unfit",
+    "store_away",
+    "undecided",
     "in_doubt",
     "policy",
 ];

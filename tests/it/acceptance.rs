@@ -20,6 +20,7 @@ mod contention;
 mod durability;
 mod feed;
 pub mod model;
+pub mod on_redis;
 mod purchases;
 pub mod random;
 mod registry;
@@ -168,3 +169,4 @@ macro_rules! run_on {
 }
 
 run_on!(embedded, Embedded::new());
+run_on!(redis, on_redis::OnRedis::alone());

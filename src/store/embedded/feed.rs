@@ -6,16 +6,11 @@ use super::view::View;
 use super::writer::Job;
 use super::{EmbeddedStore, log_dir};
 use crate::domain::code::CodeKey;
+use crate::store::codes::{Batches, Unread, read_in_thread};
 use crate::store::log::{self, OpenError};
 use crate::store::{Answering, ClaimFeed, ClaimFollower, Codes, CommitError, LogEvent, StoreError};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::mpsc::{self, Sender};
-
-/// Codes handed over at once.
-const BATCH_CODES: usize = 4096;
-/// Batches that wait for the reader.
-const BATCHES_WAITING_MAX: usize = 16;
 
 impl ClaimFeed for EmbeddedStore {
     fn identity(&self) -> &str {
@@ -26,7 +21,9 @@ impl ClaimFeed for EmbeddedStore {
         Box::pin(async move {
             self.ask(|reply| Job::Follow(follower, reply)).await.map_err(|error| match error {
                 CommitError::Refused(error) => error,
-                CommitError::Conflict | CommitError::Unknown(_) => StoreError::Stopped(error.to_string()),
+                CommitError::Conflict | CommitError::Undecided | CommitError::Unknown(_) => {
+                    StoreError::Stopped(error.to_string())
+                }
             })
         })
     }
@@ -45,45 +42,6 @@ impl ClaimFeed for EmbeddedStore {
         let in_memory: usize = self.view.layers().iter().map(|layer| layer.claims.len()).sum();
         (self.view.tables.claims.approximate_len() + in_memory) as u64
     }
-}
-
-/// Codes on their way to whoever reads them; they stop where nobody reads any more.
-struct Batches {
-    sender: Sender<Result<Vec<CodeKey>, StoreError>>,
-    batch: Vec<CodeKey>,
-}
-
-/// Nobody reads any more.
-struct Unread;
-
-impl Batches {
-    fn push(&mut self, key: CodeKey) -> Result<(), Unread> {
-        self.batch.push(key);
-        if self.batch.len() >= BATCH_CODES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), Unread> {
-        let batch = std::mem::take(&mut self.batch);
-        self.sender.blocking_send(Ok(batch)).map_err(|_| Unread)
-    }
-}
-
-fn read_in_thread(
-    read: impl FnOnce(&mut Batches) -> Result<Result<(), Unread>, StoreError> + Send + 'static,
-) -> Codes {
-    let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
-    tokio::task::spawn_blocking(move || {
-        let mut batches = Batches { sender, batch: Vec::with_capacity(BATCH_CODES) };
-        let told = match read(&mut batches) {
-            Ok(Ok(())) => batches.flush(),
-            Ok(Err(Unread)) => Err(Unread),
-            Err(error) => batches.sender.blocking_send(Err(error)).map_err(|_| Unread),
-        };
-        if let Err(Unread) = told {
-            tracing::debug!("the rest of the codes was not read");
-        }
-    });
-    receiver
 }
 
 fn read_claims(view: &View, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {

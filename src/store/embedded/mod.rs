@@ -12,9 +12,7 @@
 //! again); the log may not.
 
 mod apply;
-mod directory;
 mod feed;
-mod fit;
 mod flush;
 mod layer;
 mod layers;
@@ -27,11 +25,12 @@ mod tests;
 mod view;
 mod writer;
 
+use super::directory::Directory;
+pub use super::directory::OpenError;
 use super::event::EventError;
 use super::log::{DiskFiles, EventLog, LogFiles, LogOptions};
 use super::{LogEvent, StoreState};
 use apply::Logged;
-use directory::Directory;
 use flush::Flusher;
 use siphasher::sip::SipHasher24;
 use std::path::{Path, PathBuf};
@@ -70,55 +69,6 @@ impl Default for EmbeddedOptions {
             segment_bytes_max: 256 << 20,
         }
     }
-}
-
-/// Why a data directory cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process uses it.
-    #[error("{0} is in use by another tracegate; stop that one, or give each its own --data-dir")]
-    Locked(PathBuf),
-    /// Written by a newer gateway.
-    #[error("{dir} has format {found}, this gateway knows {known}; use the newer gateway for it")]
-    Newer {
-        /// The directory.
-        dir: PathBuf,
-        /// Its format.
-        found: u32,
-        /// The newest known here.
-        known: u32,
-    },
-    /// Not what a gateway wrote.
-    #[error(
-        "{dir} is damaged: {what}. Restore it from a backup; do not start with an empty directory in its place"
-    )]
-    Damaged {
-        /// The directory.
-        dir: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The log refused.
-    #[error(transparent)]
-    Log(#[from] super::log::OpenError),
-    /// The tables refused.
-    #[error(
-        "the tables in {dir} cannot be opened ({what}). They can be derived again: move {dir} away and start"
-    )]
-    Tables {
-        /// The tables' directory.
-        dir: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The file system refused.
-    #[error("{path}: {source}")]
-    Io {
-        /// What was touched.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
 }
 
 /// An open embedded store.

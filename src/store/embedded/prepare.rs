@@ -1,9 +1,9 @@
 //! What a change is for the writer: checked and written down by whoever asks for it, beside all others who ask; the one
 //! writer compares versions and appends bytes.
 
-use super::fit::{check_bytes, check_change};
 use super::layer::Entries;
-use crate::store::{Change, EncodedEvent, LogEvent, PositionDelta, StoreError, Swap};
+use crate::store::fit::{check_bytes, check_change};
+use crate::store::{Change, EncodedEvent, LogEvent, StoreError, Swap};
 
 /// An event with its bytes.
 pub(super) struct Prepared {
@@ -15,18 +15,7 @@ impl Prepared {
     /// A change, where tables and log can keep it.
     pub fn of_change(change: &Change) -> Result<Self, StoreError> {
         check_change(change)?;
-        let sold = |(pool, code, units): &(_, String, _)| {
-            (Clone::clone(pool), code.clone(), PositionDelta::Sold(*units))
-        };
-        let event = LogEvent {
-            claims: change.claims.iter().map(|c| (c.key.clone(), &c.history)).collect(),
-            outcomes: change.outcomes.iter().map(|o| (o.key.clone(), &o.outcome)).collect(),
-            documents: change.document.iter().map(|(key, document)| (key.clone(), document.0)).collect(),
-            adds: change.sold.iter().map(sold).collect(),
-            awaited: change.awaited.clone(),
-            settled: change.settled.clone(),
-            ..LogEvent::default()
-        };
+        let event = LogEvent::of_change(change);
         let encoded = encode(event.encode())?;
         let mut event = event.swaps(
             |history| Swap { expected: None, version: history.version },

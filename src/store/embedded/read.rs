@@ -2,7 +2,7 @@
 
 use super::EmbeddedStore;
 use super::prepare::Prepared;
-use super::tables::{KEY_BYTES_MAX, REGISTRY_VERSION, awaited_prefix, decode, get, unreadable};
+use super::tables::{REGISTRY_VERSION, awaited_prefix, decode, get, unreadable};
 use super::writer::Job;
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
@@ -11,6 +11,7 @@ use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::event::RegistryMoment;
+use crate::store::fit::KEY_BYTES_MAX;
 use crate::store::log::free_bytes;
 use crate::store::{
     Answering, AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, RegistryStore, Store,

@@ -1,20 +1,20 @@
 //! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
 //! them into log events.
 
-use super::fit::{check_records, check_rows};
 use super::layer::Entries;
 use super::tables::{REGISTRY_VERSION, get};
 use super::view::View;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::RequestKey;
-use crate::domain::party::{Institution, Pool};
-use crate::domain::purchase::{Position, PurchaseRecord, PurchaseSource};
+use crate::domain::party::Pool;
+use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
+use crate::store::derive::{add_record, load_status, regroup, regrouped};
 use crate::store::event::RegistryMoment;
-use crate::store::{CommitError, LoadStatus, LogEvent, PositionDelta, StoreError};
+use crate::store::fit::{check_records, check_rows};
+use crate::store::{CommitError, LoadStatus, LogEvent};
 use foldhash::quality::RandomState;
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 use std::collections::HashMap;
 
 /// What the changes of a group leave behind, before they are in the tables.
@@ -100,8 +100,9 @@ impl Overlay {
             if status == LoadStatus::Unchanged {
                 continue;
             }
-            if let RegistryRow::Institution(new) = &row {
-                regroup(view, &mut event, chain_of(known.as_ref()), new)?;
+            if let Some((old_chain, new)) = regrouped(known.as_ref(), &row) {
+                let positions = view.positions_of(&Pool::Institution(new.code))?;
+                regroup(&mut event, &positions, old_chain, new);
             }
             self.registry.insert(identity, row.clone());
             event.registry.push(row);
@@ -118,71 +119,4 @@ impl Overlay {
         }
         Ok((event, answers, version))
     }
-}
-
-fn load_status<T: PartialEq>(known: Option<&T>, new: &T) -> LoadStatus {
-    match known {
-        None => LoadStatus::Added,
-        Some(known) if known == new => LoadStatus::Unchanged,
-        Some(_) => LoadStatus::Replaced,
-    }
-}
-
-fn add_record(
-    event: &mut LogEvent,
-    record: &PurchaseRecord,
-    replaced: Option<&PurchaseRecord>,
-    chain: Option<String>,
-) {
-    let before = replaced.map_or(Decimal::ZERO, |r| r.quantity);
-    let delta = PositionDelta::Bought(record.source, record.quantity - before, i32::from(replaced.is_none()));
-    let code = record.catalog_code.clone();
-    event.adds.push((Pool::Institution(record.institution), code.clone(), delta.clone()));
-    if let Some(group) = chain {
-        event.adds.push((Pool::Chain(group), code, delta));
-    }
-}
-
-/// The chain of an institution as it was known; purchases may come before the institution's row.
-fn chain_of(known: Option<&RegistryRow>) -> Option<&String> {
-    match known {
-        Some(RegistryRow::Institution(institution)) => institution.chain_group.as_ref(),
-        Some(
-            RegistryRow::Drug(_) | RegistryRow::NoCode(_) | RegistryRow::OwnScheme(_) | RegistryRow::Feed(_),
-        )
-        | None => None,
-    }
-}
-
-/// Moves what an institution bought and sold from its old chain to its new one, where they differ.
-fn regroup(
-    view: &View,
-    event: &mut LogEvent,
-    old_chain: Option<&String>,
-    new: &Institution,
-) -> Result<(), StoreError> {
-    let new_chain = new.chain_group.as_ref();
-    if old_chain == new_chain {
-        return Ok(());
-    }
-    for (code, position) in view.positions_of(&Pool::Institution(new.code))? {
-        for (group, sign) in [(old_chain, -1), (new_chain, 1)] {
-            let Some(group) = group else { continue };
-            for delta in deltas_of(&position, sign) {
-                event.adds.push((Pool::Chain(group.clone()), code.clone(), delta));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn deltas_of(position: &Position, sign: i32) -> Vec<PositionDelta> {
-    let factor = Decimal::from(sign);
-    let [platform, filed, opening] = position.records.map(|n| i32::try_from(n).unwrap_or(i32::MAX) * sign);
-    vec![
-        PositionDelta::Sold(position.sold * factor),
-        PositionDelta::Bought(PurchaseSource::Platform, position.platform * factor, platform),
-        PositionDelta::Bought(PurchaseSource::Filed, position.filed * factor, filed),
-        PositionDelta::Bought(PurchaseSource::OpeningStock, position.opening * factor, opening),
-    ]
 }

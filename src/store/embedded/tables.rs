@@ -5,6 +5,7 @@ use crate::domain::claim::PaperKey;
 use crate::domain::outcome::RequestKey;
 use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::Position;
+use crate::store::fit::KEY_BYTES_MAX;
 use crate::store::{AwaitedKey, StoreError};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
@@ -13,8 +14,6 @@ use std::path::Path;
 
 /// Between the parts of a key; no part may hold it.
 const SEPARATOR: u8 = 0x1f;
-/// The longest key of a row that is taken, in bytes; fjall panics over 64 KiB, also where one is only looked up.
-pub(super) const KEY_BYTES_MAX: usize = 16 << 10;
 const WATERMARK: &[u8] = b"watermark";
 /// How far upkeep stands back; at 5 it gets a third of what a request gets where both want the same core.
 const UPKEEP_NICENESS: i32 = 5;

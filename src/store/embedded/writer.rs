@@ -1,7 +1,6 @@
 //! The writer thread: collects, checks, writes one group, syncs once, applies, answers everybody.
 
 use super::EmbeddedOptions;
-use super::directory::Directory;
 use super::flush::Flusher;
 use super::layer::Entries;
 use super::prepare::Prepared;
@@ -10,6 +9,7 @@ use super::view::View;
 use crate::clock::Stopwatch;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
+use crate::store::directory::Directory;
 use crate::store::log::{EventLog, FRAME_BYTES_MAX, LogError, free_bytes};
 use crate::store::{ClaimFollower, CommitError, EncodedEvent, LoadStatus, LogEvent, StoreError, StoreState};
 use crate::telemetry;
@@ -82,7 +82,7 @@ impl Writer {
 
     /// Works until every sender is gone, then closes the tables.
     pub fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
-        telemetry::store_is(name_of(&StoreState::Ready));
+        telemetry::store_is(StoreState::Ready.name());
         let mut held_over = None;
         while let Some(first) = held_over.take().or_else(|| self.next(&mut waiting)) {
             let Some(first) = self.followed(first) else { continue };
@@ -179,7 +179,7 @@ impl Writer {
                     tracing::error!(%why, "the store has stopped; restart the gateway")
                 }
             }
-            telemetry::store_is(name_of(&state));
+            telemetry::store_is(state.name());
             self.state.send_replace(state);
         }
     }
@@ -293,15 +293,6 @@ impl Group {
                 self.refused.push((answer, refusal));
             }
         }
-    }
-}
-
-/// A state as metrics name it.
-const fn name_of(state: &StoreState) -> &'static str {
-    match state {
-        StoreState::Ready => "ready",
-        StoreState::Full(_) => "full",
-        StoreState::Stopped(_) => "stopped",
     }
 }
 

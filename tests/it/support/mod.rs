@@ -1,6 +1,7 @@
 //! Helpers of the integration tests: gateways on free ports, documents, waiting for what must come true.
 
 pub mod process;
+pub mod redis;
 pub mod world;
 
 use std::time::Duration;

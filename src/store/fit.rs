@@ -1,7 +1,6 @@
-//! What the tables can keep. It is asked before the log is written: what is once in the log is applied at every
+//! What a store can keep. It is asked before the log is written: what is once in the log is applied at every
 //! start, so one row that cannot be applied would stop the gateway for good.
 
-use super::tables::KEY_BYTES_MAX;
 use crate::domain::party::Pool;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
@@ -9,6 +8,8 @@ use crate::store::log::FRAME_BYTES_MAX;
 use crate::store::{AwaitedKey, Change, StoreError};
 use rust_decimal::Decimal;
 
+/// The longest key of a row that is taken, in bytes; fjall panics over 64 KiB, also where one is only looked up.
+pub(super) const KEY_BYTES_MAX: usize = 16 << 10;
 /// The largest change, in bytes. A group may be a quarter frame longer than this.
 const CHANGE_BYTES_MAX: u64 = FRAME_BYTES_MAX / 2;
 /// The most units that one row adds to a position: 10^20, of which hundreds of millions still add up.

@@ -1,12 +1,60 @@
 //! The data directory itself: its lock, its format version, its secret.
 
-use super::OpenError;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+/// Why a data directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses it.
+    #[error("{0} is in use by another tracegate; stop that one, or give each its own --data-dir")]
+    Locked(PathBuf),
+    /// Written by a newer gateway.
+    #[error("{dir} has format {found}, this gateway knows {known}; use the newer gateway for it")]
+    Newer {
+        /// The directory.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest known here.
+        known: u32,
+    },
+    /// Not what a gateway wrote.
+    #[error(
+        "{dir} is damaged: {what}. Restore it from a backup; do not start with an empty directory in its place"
+    )]
+    Damaged {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The log refused.
+    #[error(transparent)]
+    Log(#[from] super::log::OpenError),
+    /// The tables refused.
+    #[error(
+        "the tables in {dir} cannot be opened ({what}). They can be derived again: move {dir} away and start"
+    )]
+    Tables {
+        /// The tables' directory.
+        dir: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
 
 /// The format this gateway writes and the newest it reads.
 const FORMAT_VERSION: u32 = 1;
@@ -106,29 +154,31 @@ fn new_head(dir: &Path) -> Result<Head, OpenError> {
     if dir.join("log").exists() || dir.join("tables").exists() {
         return Err(damaged(dir, format!("{HEAD_FILE} is missing beside the data")));
     }
-    let random = |path: &str| -> Result<String, OpenError> {
-        let mut bytes = [0_u8; 16];
-        File::open(path)
-            .and_then(|mut f| f.read_exact(&mut bytes))
-            .map_err(|source| OpenError::Io { path: path.into(), source })?;
-        Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
-    };
-    let head = Head {
-        format_version: FORMAT_VERSION,
-        directory_id: random("/dev/urandom")?,
-        paper_secret: random("/dev/urandom")?,
-    };
+    let head =
+        Head { format_version: FORMAT_VERSION, directory_id: random_hex()?, paper_secret: random_hex()? };
     let text = toml::to_string(&head).map_err(|e| damaged(dir, e.to_string()))?;
-    write_durably(dir, &text).map_err(|source| OpenError::Io { path: dir.join(HEAD_FILE), source })?;
+    write_durably(dir, HEAD_FILE, &text)
+        .map_err(|source| OpenError::Io { path: dir.join(HEAD_FILE), source })?;
     Ok(head)
 }
 
-fn write_durably(dir: &Path, text: &str) -> std::io::Result<()> {
-    let draft = dir.join("tracegate.toml.new");
+/// 128 random bits as 32 hexadecimal digits.
+pub(super) fn random_hex() -> Result<String, OpenError> {
+    let path = "/dev/urandom";
+    let mut bytes = [0_u8; 16];
+    File::open(path)
+        .and_then(|mut f| f.read_exact(&mut bytes))
+        .map_err(|source| OpenError::Io { path: path.into(), source })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// Puts a file in place of what stood under its name, whole or not at all.
+pub(super) fn write_durably(dir: &Path, name: &str, text: &str) -> std::io::Result<()> {
+    let draft = dir.join(format!("{name}.new"));
     let mut file = File::create(&draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&draft, dir.join(HEAD_FILE))?;
+    fs::rename(&draft, dir.join(name))?;
     File::open(dir)?.sync_all()?;
     // The directory itself may be as new as its head.
     let parent = dir.canonicalize()?;

@@ -1,0 +1,283 @@
+//! What this gateway added to positions. Each gateway writes only under its own number, always what its own log adds
+//! up to: sent twice it is the same, and lost by Redis it is written again. A position is the sum over all gateways.
+
+use super::layout::Layout;
+use super::ledger::{bytes_of, garbled, list_of};
+use super::link::{Batch, Link, LinkError};
+use crate::domain::party::Pool;
+use crate::domain::purchase::{Position, PurchaseSource};
+use crate::store::{PositionDelta, StoreError};
+use redis::Value as Reply;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Rows that are kept when nothing of them waits to be written, at most.
+const CLEAN_ROWS_MAX: usize = 100_000;
+
+/// What one gateway added to one position. The number of records may fall below nothing: another gateway may have
+/// counted what this one took out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sum {
+    platform: Decimal,
+    filed: Decimal,
+    opening: Decimal,
+    records: [i64; 3],
+    sold: Decimal,
+}
+
+impl Sum {
+    fn add(&mut self, delta: &PositionDelta) {
+        match delta {
+            PositionDelta::Sold(units) => self.sold += units,
+            PositionDelta::Bought(source, units, records) => {
+                let (sum, place) = match source {
+                    PurchaseSource::Platform => (&mut self.platform, 0),
+                    PurchaseSource::Filed => (&mut self.filed, 1),
+                    PurchaseSource::OpeningStock => (&mut self.opening, 2),
+                };
+                *sum += units;
+                if let Some(count) = self.records.get_mut(place) {
+                    *count += i64::from(*records);
+                }
+            }
+        }
+    }
+
+    fn plus(&mut self, other: &Self) {
+        self.platform += other.platform;
+        self.filed += other.filed;
+        self.opening += other.opening;
+        self.sold += other.sold;
+        for (count, more) in self.records.iter_mut().zip(other.records) {
+            *count += more;
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            platform: self.platform,
+            filed: self.filed,
+            opening: self.opening,
+            records: self.records.map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX)),
+            sold: self.sold,
+        }
+    }
+}
+
+/// A sum as it is written, with the position of the log up to which it is added up.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Written {
+    applied: u64,
+    sum: Sum,
+}
+
+/// One position, as far as this gateway added to it.
+#[derive(Debug, Default)]
+struct Row {
+    /// What was written before, once it was read.
+    base: Option<Sum>,
+    /// What was added since.
+    added: Sum,
+    applied: u64,
+    dirty: bool,
+}
+
+type Name = (Pool, String);
+
+/// All that this gateway added.
+pub(super) struct Balances {
+    link: Arc<Link>,
+    layout: Arc<Layout>,
+    gateway: u16,
+    rows: Mutex<HashMap<Name, Row>>,
+}
+
+impl Balances {
+    pub fn new(link: Arc<Link>, layout: Arc<Layout>, gateway: u16) -> Self {
+        Self { link, layout, gateway, rows: Mutex::default() }
+    }
+
+    fn rows(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Row>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what was logged at `position`.
+    pub fn add(&self, adds: &[(Pool, String, PositionDelta)], position: u64) {
+        if adds.is_empty() {
+            return;
+        }
+        let mut rows = self.rows();
+        for (pool, code, delta) in adds {
+            let row = rows.entry((pool.clone(), code.clone())).or_default();
+            row.added.add(delta);
+            row.applied = row.applied.max(position + 1);
+            row.dirty = true;
+        }
+    }
+
+    /// Adds up again what was logged at `position`, where what is written does not hold it yet.
+    pub async fn add_again(
+        &self,
+        adds: &[(Pool, String, PositionDelta)],
+        position: u64,
+    ) -> Result<(), StoreError> {
+        let names: Vec<_> = adds.iter().map(|(pool, code, _)| (pool.clone(), code.clone())).collect();
+        self.load(names).await?;
+        let fresh: Vec<_> = {
+            let rows = self.rows();
+            let is_new = |pool: &Pool, code: &String| {
+                rows.get(&(pool.clone(), code.clone())).is_none_or(|row| row.applied <= position)
+            };
+            adds.iter().filter(|(pool, code, _)| is_new(pool, code)).cloned().collect()
+        };
+        self.add(&fresh, position);
+        Ok(())
+    }
+
+    /// Reads what was written before of rows that are not known. Rows are changed by one task alone.
+    async fn load(&self, names: Vec<Name>) -> Result<(), StoreError> {
+        let unknown: Vec<_> = {
+            let rows = self.rows();
+            names.into_iter().filter(|name| rows.get(name).is_none_or(|row| row.base.is_none())).collect()
+        };
+        let mut batch = Batch::default();
+        for (pool, code) in &unknown {
+            let (tag, key) = self.layout.balance(pool, code);
+            let mut cmd = redis::cmd("HGET");
+            cmd.arg(key).arg(self.gateway);
+            batch.put(tag, cmd);
+        }
+        for (name, reply) in unknown.into_iter().zip(self.link.run(batch).await?) {
+            let written = bytes_of(reply)?.map(|bytes| read(&bytes)).transpose()?.unwrap_or_default();
+            let mut rows = self.rows();
+            let row = rows.entry(name).or_default();
+            row.base.get_or_insert(written.sum);
+            row.applied = row.applied.max(written.applied);
+        }
+        Ok(())
+    }
+
+    /// Writes what changed. What it could not write is written next time.
+    pub async fn write(&self) -> Result<(), StoreError> {
+        let dirty: Vec<_> = {
+            let mut rows = self.rows();
+            if rows.len() > CLEAN_ROWS_MAX {
+                rows.retain(|_, row| row.dirty);
+            }
+            rows.iter().filter(|(_, row)| row.dirty).map(|(name, _)| name.clone()).collect()
+        };
+        if dirty.is_empty() {
+            return Ok(());
+        }
+        self.load(dirty.clone()).await?;
+        let mut batch = Batch::default();
+        let mut written = Vec::with_capacity(dirty.len());
+        for name in dirty {
+            let now = {
+                let rows = self.rows();
+                let Some(Row { base: Some(base), added, applied, .. }) = rows.get(&name) else { continue };
+                let mut sum = base.clone();
+                sum.plus(added);
+                Written { applied: *applied, sum }
+            };
+            let (tag, key) = self.layout.balance(&name.0, &name.1);
+            let bytes = postcard::to_stdvec(&now).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            let mut cmd = redis::cmd("HSET");
+            cmd.arg(key).arg(self.gateway).arg(bytes);
+            batch.put(tag, cmd);
+            let (tag, key) = self.layout.catalog_codes(&name.0);
+            let mut cmd = redis::cmd("SADD");
+            cmd.arg(key).arg(&name.1);
+            batch.put(tag, cmd);
+            written.push((name, now.applied));
+        }
+        self.link.run(batch).await?;
+        let mut rows = self.rows();
+        for (name, applied) in written {
+            if let Some(row) = rows.get_mut(&name) {
+                row.dirty = row.applied > applied;
+            }
+        }
+        Ok(())
+    }
+
+    /// Positions, summed over all gateways.
+    pub async fn positions(&self, asked: &[Name]) -> Result<Vec<Position>, StoreError> {
+        let mut batch = Batch::default();
+        for (pool, code) in asked {
+            let (tag, key) = self.layout.balance(pool, code);
+            let mut cmd = redis::cmd("HGETALL");
+            cmd.arg(key);
+            batch.put(tag, cmd);
+        }
+        let replies = self.link.run(batch).await?;
+        let sum = |(name, reply): (&Name, Reply)| {
+            let (own, others) = self.split(reply)?;
+            let mut sum = others;
+            match self.rows().get(name) {
+                None => sum.plus(&own),
+                Some(row) => {
+                    sum.plus(row.base.as_ref().unwrap_or(&own));
+                    sum.plus(&row.added);
+                }
+            }
+            Ok(sum.position())
+        };
+        asked.iter().zip(replies).map(sum).collect()
+    }
+
+    /// All positions of a pool, by catalogue code.
+    pub async fn positions_of(&self, pool: &Pool) -> Result<BTreeMap<String, Position>, StoreError> {
+        let (tag, key) = self.layout.catalog_codes(pool);
+        let mut cmd = redis::cmd("SMEMBERS");
+        cmd.arg(key);
+        let written = list_of(self.link.ask(tag, cmd).await?)?;
+        let mut names: BTreeSet<String> =
+            written.iter().map(|code| String::from_utf8_lossy(code).into_owned()).collect();
+        // Also what waits to be written.
+        names.extend(self.rows().keys().filter(|(of, _)| of == pool).map(|(_, code)| code.clone()));
+        let asked: Vec<Name> = names.into_iter().map(|code| (pool.clone(), code)).collect();
+        let found = self.positions(&asked).await?;
+        Ok(asked.into_iter().map(|(_, code)| code).zip(found).collect())
+    }
+
+    /// What this gateway wrote, and what all others did.
+    fn split(&self, reply: Reply) -> Result<(Sum, Sum), StoreError> {
+        let (mut own, mut others) = (Sum::default(), Sum::default());
+        for (gateway, written) in pairs_of(reply)? {
+            let sum = read(&written)?.sum;
+            if gateway == self.gateway.to_string().as_bytes() {
+                own = sum;
+            } else {
+                others.plus(&sum);
+            }
+        }
+        Ok((own, others))
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Written, StoreError> {
+    postcard::from_bytes(bytes).map_err(|e| StoreError::Unreadable(format!("a balance cannot be read: {e}")))
+}
+
+/// The fields and values of a hash.
+pub(super) fn pairs_of(reply: Reply) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LinkError> {
+    let both = |(field, value): (Reply, Reply)| {
+        Ok((bytes_of(field)?.ok_or_else(garbled)?, bytes_of(value)?.ok_or_else(garbled)?))
+    };
+    match reply {
+        Reply::Nil => Ok(Vec::new()),
+        Reply::Map(pairs) => pairs.into_iter().map(both).collect(),
+        Reply::Array(items) => {
+            let mut items = items.into_iter();
+            let mut pairs = Vec::new();
+            while let (Some(field), Some(value)) = (items.next(), items.next()) {
+                pairs.push(both((field, value))?);
+            }
+            Ok(pairs)
+        }
+        _ => Err(garbled()),
+    }
+}

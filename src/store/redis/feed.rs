@@ -1,0 +1,86 @@
+//! The store's claims for those who keep a copy of what it knows. Positions are those of this gateway's own log.
+
+use super::lane::{self, Job};
+use super::{RedisStore, Shared};
+use crate::store::codes::{Batches, Unread, read_in_thread};
+use crate::store::log::{self, OpenError};
+use crate::store::{Answering, ClaimFeed, ClaimFollower, Codes, LogEvent, StoreError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use tokio::sync::{mpsc, oneshot};
+
+/// Batches of codes that wait for their reader.
+const BATCHES_WAITING_MAX: usize = 4;
+
+impl ClaimFeed for RedisStore {
+    fn identity(&self) -> &str {
+        &self.shared.id
+    }
+
+    fn follow(&self, follower: Arc<dyn ClaimFollower>) -> Answering<'_, Result<u64, StoreError>> {
+        Box::pin(self.shared.follow(follower))
+    }
+
+    fn codes_between(&self, from: u64, to: u64) -> Codes {
+        let dir = self.shared.log_dir.clone();
+        let end = self.shared.logged_up_to();
+        read_in_thread(move |batches| {
+            if to > end {
+                return Err(StoreError::Unreadable(format!("the log ends at {end}, not at {to}")));
+            }
+            read_log(&dir, from, to, batches)
+        })
+    }
+
+    fn all_codes(&self) -> Codes {
+        let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
+        let store = Self { shared: Arc::clone(&self.shared), tasks: std::sync::Mutex::default() };
+        tokio::spawn(async move {
+            for partitions in store.shared.ledger.layout.walk() {
+                let codes = store.codes_of(&partitions).await;
+                let failed = codes.is_err();
+                if sender.send(codes).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    fn codes_about(&self) -> u64 {
+        self.shared.codes.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    async fn follow(&self, follower: Arc<dyn ClaimFollower>) -> Result<u64, StoreError> {
+        let closed = || StoreError::Stopped("the store is closed".to_owned());
+        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (sender, answer) = oneshot::channel();
+        lane.ok_or_else(closed)?.send(Job::Follow(follower, sender)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+fn read_log(dir: &Path, from: u64, to: u64, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {
+    let damaged = |error: OpenError| StoreError::Unreadable(error.to_string());
+    if from >= to {
+        return Ok(Ok(()));
+    }
+    for group in log::read_from(dir, from).map_err(damaged)?.until(to) {
+        let group = group.map_err(damaged)?;
+        for (at, payload) in group.payloads() {
+            let unreadable = || StoreError::Unreadable(format!("log position {at} holds no event"));
+            let (_, event) = lane::parts(payload).ok_or_else(unreadable)?;
+            let event = LogEvent::decode(event).map_err(|_| unreadable())?;
+            for (key, _) in event.claims {
+                if let Err(unread) = batches.push(key) {
+                    return Ok(Err(unread));
+                }
+            }
+        }
+    }
+    Ok(Ok(()))
+}

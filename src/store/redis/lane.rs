@@ -1,0 +1,215 @@
+//! The gateway's own log beside Redis: what was decided goes on disk here before anybody is answered, so that it
+//! survives Redis losing it. One task owns the log; whatever waits shares one sync.
+
+use super::balances::Balances;
+use super::decision::DecisionId;
+use crate::domain::code::CodeKey;
+use crate::store::log::{EventLog, LogError, free_bytes};
+use crate::store::{ClaimFollower, CommitError, EncodedEvent, PositionDelta, StoreError, StoreState};
+use crate::telemetry;
+use crate::{clock::Stopwatch, domain::party::Pool};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How often a full disk is looked at again.
+const FULL_LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often the disk is looked at while changes come in.
+const DISK_LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Changes that share one sync, at most.
+const GROUP_MAX: usize = 1024;
+/// Bytes of a payload before its event: the decision that it rests on.
+pub(super) const DECISION_BYTES: usize = 8;
+
+/// What was decided, as the log and those who follow it need it.
+pub(super) struct Entry {
+    pub id: DecisionId,
+    pub encoded: EncodedEvent,
+    pub claims: Vec<CodeKey>,
+    pub adds: Vec<(Pool, String, PositionDelta)>,
+}
+
+pub(super) enum Job {
+    Append(Box<Entry>, oneshot::Sender<Result<(), CommitError>>),
+    Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, StoreError>>),
+}
+
+/// The task that owns the log.
+pub(super) struct Lane {
+    dir: PathBuf,
+    disk_free_bytes_min: u64,
+    log: Option<EventLog>,
+    end: Arc<AtomicU64>,
+    balances: Arc<Balances>,
+    follower: Option<Arc<dyn ClaimFollower>>,
+    state: watch::Sender<StoreState>,
+    looked_at_disk: Option<Stopwatch>,
+}
+
+impl Lane {
+    pub fn new(
+        dir: PathBuf,
+        disk_free_bytes_min: u64,
+        log: EventLog,
+        balances: Arc<Balances>,
+        state: watch::Sender<StoreState>,
+    ) -> Self {
+        let end = Arc::new(AtomicU64::new(log.durable_end()));
+        let (log, follower, looked_at_disk) = (Some(log), None, None);
+        Self { dir, disk_free_bytes_min, log, end, balances, follower, state, looked_at_disk }
+    }
+
+    /// The position after what is durable; kept up to date.
+    pub fn end(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.end)
+    }
+
+    /// Works until every sender is gone.
+    pub async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::new();
+        loop {
+            let full = matches!(*self.state.borrow(), StoreState::Full(_));
+            let count = if full {
+                match tokio::time::timeout(FULL_LOOK_AGAIN, waiting.recv_many(&mut jobs, GROUP_MAX)).await {
+                    Ok(count) => count,
+                    Err(_) => {
+                        self.look_at_disk();
+                        continue;
+                    }
+                }
+            } else {
+                waiting.recv_many(&mut jobs, GROUP_MAX).await
+            };
+            if count == 0 {
+                return;
+            }
+            if self.looked_at_disk.is_none_or(|looked| looked.elapsed() >= DISK_LOOK_EVERY) {
+                self.look_at_disk();
+            }
+            let mut entries = Vec::with_capacity(count);
+            for job in jobs.drain(..) {
+                match job {
+                    Job::Append(entry, reply) => entries.push((entry, reply)),
+                    Job::Follow(follower, reply) => {
+                        self.append(std::mem::take(&mut entries)).await;
+                        drop(reply.send(self.follow(follower)));
+                    }
+                }
+            }
+            self.append(entries).await;
+        }
+    }
+
+    fn follow(&mut self, follower: Arc<dyn ClaimFollower>) -> Result<u64, StoreError> {
+        self.follower = Some(follower);
+        Ok(self.end.load(Ordering::Acquire))
+    }
+
+    /// Whether the disk has room; tells everybody when that changes. What is decided is logged all the same while a
+    /// write succeeds: nothing new is begun on a full disk, but what was begun must be finished.
+    fn look_at_disk(&mut self) {
+        self.looked_at_disk = Some(Stopwatch::start());
+        if matches!(*self.state.borrow(), StoreState::Stopped(_)) {
+            return;
+        }
+        let least = self.disk_free_bytes_min;
+        match free_bytes(&self.dir) {
+            Ok(free) if free < least => self.say(StoreState::Full(format!(
+                "the disk is full: {free} bytes are free, {least} are needed; free space in {}",
+                self.dir.display()
+            ))),
+            Ok(_) => self.say(StoreState::Ready),
+            Err(error) => tracing::warn!(%error, "free disk space cannot be told"),
+        }
+    }
+
+    fn say(&self, state: StoreState) {
+        if *self.state.borrow() == state {
+            return;
+        }
+        match &state {
+            StoreState::Ready => tracing::info!("the store takes changes again"),
+            StoreState::Full(why) => tracing::error!(%why, "the store takes no changes"),
+            StoreState::Stopped(why) => tracing::error!(%why, "the store has stopped; restart the gateway"),
+        }
+        telemetry::store_is(state.name());
+        self.state.send_replace(state);
+    }
+
+    async fn append(&mut self, entries: Vec<(Box<Entry>, oneshot::Sender<Result<(), CommitError>>)>) {
+        if entries.is_empty() {
+            return;
+        }
+        let started = Stopwatch::start();
+        let payloads: Vec<_> = entries.iter().map(|(entry, _)| payload(entry)).collect();
+        let written = self.write(payloads).await;
+        match written {
+            Ok((end, positions)) => {
+                for ((entry, _), position) in entries.iter().zip(positions) {
+                    self.balances.add(&entry.adds, position);
+                }
+                self.end.store(end, Ordering::Release);
+                if let Some(follower) = &self.follower {
+                    let claims = entries.iter().map(|(entry, _)| entry);
+                    let mut claims =
+                        claims.flat_map(|entry| entry.claims.iter().zip(entry.encoded.histories()));
+                    follower.claimed(end, &mut claims);
+                }
+                telemetry::group_written(entries.len(), started.elapsed());
+                for (_, reply) in entries {
+                    drop(reply.send(Ok(())));
+                }
+            }
+            Err(error) => {
+                for (_, reply) in entries {
+                    drop(reply.send(Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    /// Writes and syncs one group. It stands in Redis already: whatever fails here, the answer is "unknown".
+    async fn write(&mut self, payloads: Vec<Vec<u8>>) -> Result<(u64, Vec<u64>), CommitError> {
+        let Some(mut log) = self.log.take() else {
+            return Err(CommitError::Unknown("the log is lost after a fault".to_owned()));
+        };
+        let writing = tokio::task::spawn_blocking(move || {
+            let receipt = log.append_group(&payloads);
+            (log, receipt)
+        });
+        let Ok((log, receipt)) = writing.await else {
+            self.say(StoreState::Stopped("a fault in the writer of the log".to_owned()));
+            return Err(CommitError::Unknown("a fault in the writer of the log".to_owned()));
+        };
+        self.log = Some(log);
+        match receipt {
+            Ok(receipt) => Ok((receipt.end, receipt.positions)),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn failed(&self, error: &LogError) -> CommitError {
+        let why = error.to_string();
+        self.say(if error.retryable() {
+            StoreState::Full(why.clone())
+        } else {
+            StoreState::Stopped(why.clone())
+        });
+        CommitError::Unknown(why)
+    }
+}
+
+fn payload(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(DECISION_BYTES + entry.encoded.bytes.len());
+    bytes.extend_from_slice(&entry.id.bytes());
+    bytes.extend_from_slice(&entry.encoded.bytes);
+    bytes
+}
+
+/// The decision and the event of a payload.
+pub(super) fn parts(payload: &[u8]) -> Option<(DecisionId, &[u8])> {
+    let (_, event) = payload.split_at_checked(DECISION_BYTES)?;
+    Some((DecisionId::read(payload)?, event))
+}

@@ -1,0 +1,293 @@
+//! The connection to Redis: batches of commands go out as pipelines, one to a single server, one for each slot to a
+//! cluster. It knows no ledger; whatever it is given must be harmless when it arrives twice, because a batch whose
+//! answer is lost may have been carried out.
+
+use super::address::Address;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, SingleNodeRoutingInfo, SlotAddr};
+use redis::sentinel::{SentinelClient, SentinelServerType};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often the cluster client itself follows a moved slot or connects again. Not 0: a redirection uses it up too.
+const CLUSTER_RETRIES: u32 = 4;
+/// Slots of a cluster.
+const SLOTS: u16 = 16384;
+
+/// What lies together: keys with one tag are always on one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Tag {
+    /// A partition of codes, documents and balances.
+    Partition(u16),
+    /// What one gateway says of itself.
+    Gateway(u16),
+    /// The registry's rows.
+    Registry,
+    /// The deployment's head.
+    Deployment,
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partition(number) => write!(f, "{{p:{number:04}}}"),
+            Self::Gateway(number) => write!(f, "{{g:{number:05}}}"),
+            Self::Registry => f.write_str("{tracegate:registry}"),
+            Self::Deployment => f.write_str("{tracegate}"),
+        }
+    }
+}
+
+impl Tag {
+    /// The key of that name under this tag.
+    pub fn key(self, name: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut key = self.to_string().into_bytes();
+        key.extend_from_slice(name.as_ref());
+        key
+    }
+
+    fn slot(self) -> u16 {
+        crc16::State::<crc16::XMODEM>::calculate(self.to_string().trim_matches(['{', '}']).as_bytes()) % SLOTS
+    }
+}
+
+/// Why Redis gave no usable answer. What was sent may have been carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LinkError {
+    /// No connection, no answer in time, or an answer that says "not now".
+    #[error("Redis does not answer: {0}")]
+    Away(String),
+    /// An answer that will be the same next time.
+    #[error("Redis refuses: {0}")]
+    Refused(String),
+}
+
+/// Commands that go out together; the answers come in their order.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Batch(Vec<(Tag, Cmd)>);
+
+impl Batch {
+    /// Adds a command; its keys must lie under the tag.
+    pub fn put(&mut self, tag: Tag, cmd: Cmd) {
+        self.0.push((tag, cmd));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+enum Server {
+    Single(Client, Connections),
+    Sentinel(Box<tokio::sync::Mutex<SentinelClient>>, Connections),
+    Cluster(ClusterClient, Mutex<Option<ClusterConnection>>),
+}
+
+/// The connection in use, and one attempt at a time to make another.
+#[derive(Default)]
+struct Connections {
+    current: Mutex<Option<MultiplexedConnection>>,
+    connecting: tokio::sync::Mutex<()>,
+}
+
+impl Connections {
+    fn get(&self) -> Option<MultiplexedConnection> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, connection: Option<MultiplexedConnection>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+    }
+}
+
+/// A connection that is made again whenever it is needed.
+pub(super) struct Link {
+    server: Server,
+    answer_max: Duration,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// A link to an address; connects when it is first used. `answer_max` = how long an answer may take.
+    pub fn new(address: &Address, answer_max: Duration) -> Result<Self, LinkError> {
+        let bad = |error: RedisError| LinkError::Refused(error.to_string());
+        let server = match address {
+            Address::Single(url) => {
+                Server::Single(Client::open(url.as_str()).map_err(bad)?, Connections::default())
+            }
+            Address::Sentinel { urls, master } => {
+                let client =
+                    SentinelClient::build(urls.clone(), master.clone(), None, SentinelServerType::Master)
+                        .map_err(bad)?;
+                Server::Sentinel(Box::new(tokio::sync::Mutex::new(client)), Connections::default())
+            }
+            Address::Cluster(urls) => {
+                let client = ClusterClient::builder(urls.clone())
+                    .retries(CLUSTER_RETRIES)
+                    .connection_timeout(answer_max)
+                    .response_timeout(answer_max)
+                    .overall_response_timeout(Some(answer_max))
+                    .build()
+                    .map_err(bad)?;
+                Server::Cluster(client, Mutex::new(None))
+            }
+        };
+        Ok(Self { server, answer_max })
+    }
+
+    /// Sends a batch; one answer for each command.
+    pub async fn run(&self, batch: Batch) -> Result<Vec<Value>, LinkError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        match &self.server {
+            Server::Single(_, connections) | Server::Sentinel(_, connections) => {
+                self.run_on_one(connections, batch).await
+            }
+            Server::Cluster(client, current) => self.run_on_cluster(client, current, batch).await,
+        }
+    }
+
+    /// Sends one command.
+    pub async fn ask(&self, tag: Tag, cmd: Cmd) -> Result<Value, LinkError> {
+        let mut batch = Batch::default();
+        batch.put(tag, cmd);
+        self.run(batch).await?.pop().ok_or_else(|| LinkError::Away("an empty answer".to_owned()))
+    }
+
+    async fn run_on_one(&self, connections: &Connections, batch: Batch) -> Result<Vec<Value>, LinkError> {
+        let mut connection = match connections.get() {
+            Some(connection) => connection,
+            None => self.connect(connections).await?,
+        };
+        let count = batch.len();
+        let pipeline = pipeline_of(batch.0.into_iter().map(|(_, cmd)| cmd));
+        let sent = connection.req_packed_commands(&pipeline, 0, count).await;
+        let answers =
+            sent.map_err(|error| LinkError::Away(error.to_string())).and_then(|v| checked(v, count));
+        if let Err(LinkError::Away(_)) = &answers {
+            // Answers to what was sent before may still come; and a primary that became a replica says "not now".
+            connections.set(None);
+        }
+        answers
+    }
+
+    async fn connect(&self, connections: &Connections) -> Result<MultiplexedConnection, LinkError> {
+        let _one_at_a_time = connections.connecting.lock().await;
+        if let Some(connection) = connections.get() {
+            return Ok(connection);
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.answer_max))
+            .set_response_timeout(Some(self.answer_max));
+        let connecting = async {
+            match &self.server {
+                Server::Single(client, _) => {
+                    client.get_multiplexed_async_connection_with_config(&config).await
+                }
+                Server::Sentinel(client, _) => {
+                    client.lock().await.get_async_connection_with_config(&config).await
+                }
+                Server::Cluster(..) => {
+                    Err(RedisError::from((redis::ErrorKind::Client, "not a single server")))
+                }
+            }
+        };
+        let connection = tokio::time::timeout(2 * self.answer_max, connecting)
+            .await
+            .map_err(|_| LinkError::Away("no connection in time".to_owned()))?
+            .map_err(|error| LinkError::Away(error.to_string()))?;
+        connections.set(Some(connection.clone()));
+        Ok(connection)
+    }
+
+    /// One pipeline for each tag, all at once.
+    async fn run_on_cluster(
+        &self,
+        client: &ClusterClient,
+        current: &Mutex<Option<ClusterConnection>>,
+        batch: Batch,
+    ) -> Result<Vec<Value>, LinkError> {
+        let away = |error: RedisError| LinkError::Away(error.to_string());
+        let known = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let connection = match known {
+            Some(connection) => connection,
+            None => {
+                let made = client.get_async_connection().await.map_err(away)?;
+                *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+                made
+            }
+        };
+        let count = batch.len();
+        let mut by_tag: BTreeMap<Tag, (Vec<usize>, Vec<Cmd>)> = BTreeMap::new();
+        for (place, (tag, cmd)) in batch.0.into_iter().enumerate() {
+            let (places, commands) = by_tag.entry(tag).or_default();
+            places.push(place);
+            commands.push(cmd);
+        }
+        let sent = by_tag.into_iter().map(|(tag, (places, commands))| {
+            let mut connection = connection.clone();
+            let route = SingleNodeRoutingInfo::SpecificNode(Route::new(tag.slot(), SlotAddr::Master));
+            async move {
+                let count = commands.len();
+                let answers = connection.route_pipeline(pipeline_of(commands), 0, count, route).await;
+                answers.map(|answers| (places, answers)).map_err(away)
+            }
+        });
+        let mut answers = vec![Value::Nil; count];
+        for part in futures_util::future::join_all(sent).await {
+            let (places, values) = part?;
+            for (place, value) in places.into_iter().zip(checked_any(values)?) {
+                if let Some(answer) = answers.get_mut(place) {
+                    *answer = value;
+                }
+            }
+        }
+        Ok(answers)
+    }
+}
+
+fn pipeline_of(commands: impl IntoIterator<Item = Cmd>) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for cmd in commands {
+        pipeline.add_command(cmd);
+    }
+    pipeline
+}
+
+fn checked(values: Vec<Value>, count: usize) -> Result<Vec<Value>, LinkError> {
+    if values.len() == count {
+        checked_any(values)
+    } else {
+        Err(LinkError::Away(format!("{} answers to {count} commands", values.len())))
+    }
+}
+
+/// An error among the answers fails the batch: everything in it may be sent again.
+fn checked_any(values: Vec<Value>) -> Result<Vec<Value>, LinkError> {
+    for value in &values {
+        if let Value::ServerError(error) = value {
+            let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
+            return Err(match error.code() {
+                // Memory is full, or the caller is not let in: somebody has to do something.
+                "OOM" | "NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE" | "ERR" => LinkError::Refused(text),
+                _ => LinkError::Away(text),
+            });
+        }
+    }
+    Ok(values)
+}

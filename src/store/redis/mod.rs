@@ -1,0 +1,143 @@
+//! The ledger in Redis: many gateways, one truth. A single server, Sentinel or a cluster.
+//!
+//! ```text
+//! {p:NNNN}c:B   bucket of claims: code → the decision that it rests on (and the one before)
+//! {p:NNNN}h:K   a claim that says more than that: returns, splits, findings
+//! {p:NNNN}d:B   bucket of decisions: committed or aborted, who sold when
+//! {p:NNNN}o:K   outcome of a request        {p:NNNN}b:K   purchase record
+//! {p:NNNN}r:B   requests by their document  {p:NNNN}w     questions that wait
+//! {p:NNNN}s:K   position: what each gateway added to it
+//! {g:NNNNN}…    a gateway's list of what it has under way, and its feed of claims
+//! {tracegate}…  head of the deployment, numbers of its gateways; {tracegate:registry}… the registry
+//! ```
+//!
+//! A change is decided once ([`transaction`]): its claims name a decision that does not stand yet; the decision is
+//! put where none stands; then the change goes into this gateway's own log ([`lane`]) and only then is it answered.
+//! Whatever is sent to Redis may be sent twice. The log beside Redis holds all that this gateway ever acknowledged.
+//!
+//! Reading order: `address`, `link` (the connection), `layout` (where things lie), `decision`, `cell` (what stands
+//! there), `ledger` (reading), `transaction`, `work` (a change from its beginning to its end), `lane`, `balances`.
+
+mod address;
+mod balances;
+mod cell;
+mod commands;
+mod decision;
+mod effects;
+mod feed;
+mod head;
+mod lane;
+mod layout;
+mod ledger;
+mod link;
+mod open;
+mod purchases;
+mod read;
+mod registry;
+mod settle;
+mod transaction;
+mod turns;
+mod upkeep;
+mod work;
+
+pub use address::{Address, BadAddress};
+pub use open::OpenError;
+
+use super::StoreState;
+use super::directory::Directory;
+use balances::Balances;
+use decision::DecisionId;
+use lane::Job;
+use ledger::Ledger;
+use siphasher::sip::SipHasher24;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use turns::Turns;
+
+/// Settings of a store in Redis; see the configuration file for what they mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisOptions {
+    /// Where Redis is.
+    pub address: Address,
+    /// Where Redis is empty, a deployment is made that is planned for so many codes; `None` = that is refused.
+    pub init_codes: Option<u64>,
+    /// How long one answer of Redis may take.
+    pub answer_max: Duration,
+    /// How long a caller waits for a change before it is told "unknown".
+    pub commit_max: Duration,
+    /// Most changes under way.
+    pub changes_max: usize,
+    /// Least free disk, in bytes, with which changes are still accepted.
+    pub disk_free_bytes_min: u64,
+    /// Size of one segment of the log, in bytes.
+    pub segment_bytes_max: u64,
+}
+
+impl RedisOptions {
+    /// The defaults for an address.
+    pub const fn at(address: Address) -> Self {
+        Self {
+            address,
+            init_codes: None,
+            answer_max: Duration::from_millis(500),
+            commit_max: Duration::from_secs(2),
+            changes_max: 4096,
+            disk_free_bytes_min: 256 << 20,
+            segment_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// An open store in Redis.
+pub struct RedisStore {
+    shared: Arc<Shared>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisStore").field("gateway", &self.shared.gateway).finish_non_exhaustive()
+    }
+}
+
+/// What all tasks of a store share.
+struct Shared {
+    options: RedisOptions,
+    ledger: Ledger,
+    balances: Arc<Balances>,
+    /// This gateway's number.
+    gateway: u16,
+    /// The deployment's name.
+    id: String,
+    /// The next decision's number.
+    count: AtomicU64,
+    turns: Turns,
+    lane: Mutex<Option<mpsc::Sender<Job>>>,
+    log_end: Arc<AtomicU64>,
+    log_dir: PathBuf,
+    state: watch::Receiver<StoreState>,
+    hasher: SipHasher24,
+    /// Codes in the ledger, about.
+    codes: AtomicU64,
+    /// Changes that are finished and still on the list of what is under way.
+    retired: Mutex<Vec<DecisionId>>,
+    /// One load of the registry at a time.
+    registry_turn: tokio::sync::Mutex<()>,
+    room: Arc<Semaphore>,
+    work: TaskTracker,
+    closing: CancellationToken,
+    /// Locked while in use.
+    directory: Directory,
+}
+
+impl Shared {
+    fn next_id(&self) -> DecisionId {
+        DecisionId::new(self.gateway, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}

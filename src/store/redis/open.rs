@@ -1,0 +1,214 @@
+//! Opening a store: the deployment is joined, the log beside it read, what an earlier life left is settled.
+
+use super::balances::Balances;
+use super::decision::DecisionId;
+use super::head;
+use super::lane::{self, Lane};
+use super::layout::{Layout, claim_bucket};
+use super::ledger::Ledger;
+use super::link::{Batch, Link, LinkError};
+use super::turns::Turns;
+use super::{RedisOptions, RedisStore, Shared};
+use crate::store::directory::{self, Directory};
+use crate::store::log::{EventLog, LogOptions};
+use crate::store::{LogEvent, StoreError, StoreState};
+use jiff::Timestamp;
+use redis::Value as Reply;
+use siphasher::sip::SipHasher24;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The position of the log up to which balances are written.
+const CHECKPOINT_FILE: &str = "checkpoint";
+/// 2025-01-01 UTC: decisions are counted from there.
+const COUNT_EPOCH_MILLISECONDS: i64 = 1_735_689_600_000;
+/// Decisions of one millisecond, before the count runs ahead of the clock.
+const COUNT_PER_MILLISECOND_BITS: u32 = 7;
+/// Decisions that may have been begun and never logged before a gateway ended.
+const COUNT_GAP: u64 = 1 << 20;
+
+/// Why a store in Redis cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory refused.
+    #[error(transparent)]
+    Directory(#[from] directory::OpenError),
+    /// The log refused.
+    #[error(transparent)]
+    Log(#[from] crate::store::log::OpenError),
+    /// Redis refused or is away.
+    #[error("{0}. Check store.url and that Redis is running")]
+    Redis(String),
+    /// Redis holds no deployment.
+    #[error(
+        "this Redis holds no deployment of tracegate{}. If it is new, start once with --init-codes N (the codes that it \
+         shall have room for); if it lost its data, restore it from a backup first, else sales are forgotten until \
+         every gateway has put back what its own log holds",
+        .known.as_ref().map(|id| format!(", but this gateway worked with deployment {id}")).unwrap_or_default()
+    )]
+    Empty {
+        /// The deployment that this gateway worked with.
+        known: Option<String>,
+    },
+    /// Another deployment.
+    #[error(
+        "this Redis holds deployment {found}, the data directory belongs to {known}; give the gateway the right \
+         store.url, or a data directory of its own"
+    )]
+    OtherDeployment {
+        /// The one in Redis.
+        found: String,
+        /// The one of the data directory.
+        known: String,
+    },
+    /// A newer gateway wrote it.
+    #[error("this Redis has schema {found}, this gateway knows {known}; use the newer gateway")]
+    NewerSchema {
+        /// Found.
+        found: u32,
+        /// The newest known here.
+        known: u32,
+    },
+    /// Something that is not as a gateway writes it.
+    #[error("this Redis or its copy in the data directory is damaged: {0}")]
+    Foreign(String),
+    /// Two gateways with one number.
+    #[error(
+        "gateway number {0} of this data directory belongs to another gateway by now: two copies of one data directory \
+         cannot run in one fleet; give one of them an empty data directory"
+    )]
+    NumberTaken(u16),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<LinkError> for OpenError {
+    fn from(error: LinkError) -> Self {
+        Self::Redis(error.to_string())
+    }
+}
+
+impl RedisStore {
+    /// Joins the deployment in Redis, with a log in `dir`.
+    pub async fn open(dir: &Path, options: &RedisOptions, now: Timestamp) -> Result<Self, OpenError> {
+        let link = Arc::new(Link::new(&options.address, options.answer_max)?);
+        let path = dir.to_owned();
+        let fault = |error: tokio::task::JoinError| OpenError::Foreign(error.to_string());
+        let directory =
+            tokio::task::spawn_blocking(move || Directory::open(&path)).await.map_err(fault)??;
+        let (head, gateway) = head::join(&link, &directory, options.init_codes).await?;
+        let secret = head.secret()?;
+        let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
+        let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
+        let log_dir = dir.join("log");
+        let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
+        let from = read_checkpoint(dir);
+        let at = log_dir.clone();
+        let (log, replay) = tokio::task::spawn_blocking(move || EventLog::open(&at, log_options, from))
+            .await
+            .map_err(fault)??;
+        let last = add_up_again(&balances, replay).await?;
+        let (state_sender, state) = watch::channel(StoreState::Ready);
+        let lane =
+            Lane::new(log_dir.clone(), options.disk_free_bytes_min, log, Arc::clone(&balances), state_sender);
+        let (jobs, waiting) = mpsc::channel(options.changes_max);
+        let shared = Arc::new(Shared {
+            options: options.clone(),
+            balances,
+            gateway,
+            id: head.id.clone(),
+            count: AtomicU64::new(first_count(now, last)),
+            turns: Turns::new(),
+            lane: Mutex::new(Some(jobs)),
+            log_end: lane.end(),
+            log_dir,
+            state,
+            hasher: SipHasher24::new_with_key(&secret),
+            codes: AtomicU64::new(count_codes(&ledger).await?),
+            retired: Mutex::default(),
+            registry_turn: tokio::sync::Mutex::default(),
+            room: Arc::new(Semaphore::new(options.changes_max)),
+            work: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            directory,
+            ledger,
+        });
+        crate::telemetry::store_is(StoreState::Ready.name());
+        let lane = tokio::spawn(lane.run(waiting));
+        shared.settle_gateway(gateway).await?;
+        let upkeep = tokio::spawn(Arc::clone(&shared).keep_up());
+        Ok(Self { shared, tasks: Mutex::new(vec![upkeep, lane]) })
+    }
+}
+
+/// Adds up what the written balances may not hold; gives the last decision of this gateway that was logged.
+async fn add_up_again(
+    balances: &Balances,
+    replay: crate::store::log::Replay,
+) -> Result<Option<DecisionId>, OpenError> {
+    let mut last = None;
+    for group in replay {
+        let group = group?;
+        for (at, payload) in group.payloads() {
+            let unreadable = || OpenError::Foreign(format!("log position {at} holds no event"));
+            let (id, event) = lane::parts(payload).ok_or_else(unreadable)?;
+            let event = LogEvent::decode(event).map_err(|_| unreadable())?;
+            balances.add_again(&event.adds, at).await?;
+            last = last.max(Some(id));
+        }
+    }
+    Ok(last)
+}
+
+/// The first number that was never given out, whatever the clock says.
+fn first_count(now: Timestamp, last: Option<DecisionId>) -> u64 {
+    let milliseconds = u64::try_from(now.as_millisecond() - COUNT_EPOCH_MILLISECONDS).unwrap_or(0);
+    let by_clock = milliseconds << COUNT_PER_MILLISECOND_BITS;
+    by_clock.max(last.map_or(0, |last| last.count() + COUNT_GAP))
+}
+
+/// Codes in all buckets.
+async fn count_codes(ledger: &Ledger) -> Result<u64, StoreError> {
+    let mut codes = 0;
+    for tags in ledger.layout.walk() {
+        let mut batch = Batch::default();
+        for tag in tags {
+            for bucket in 0..ledger.layout.buckets.claims {
+                let mut cmd = redis::cmd("HLEN");
+                cmd.arg(claim_bucket(tag, bucket));
+                batch.put(tag, cmd);
+            }
+        }
+        for reply in ledger.link.run(batch).await? {
+            if let Reply::Int(count) = reply {
+                codes += u64::try_from(count).unwrap_or(0);
+            }
+        }
+    }
+    Ok(codes)
+}
+
+fn read_checkpoint(dir: &Path) -> u64 {
+    let text = std::fs::read_to_string(dir.join(CHECKPOINT_FILE));
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+impl Shared {
+    /// Remembers up to where balances are written. Where it is lost, more of the log is read at the next start.
+    pub fn write_checkpoint(&self, position: u64) {
+        let written = directory::write_durably(&self.directory.path, CHECKPOINT_FILE, &position.to_string());
+        if let Err(error) = written {
+            tracing::warn!(%error, "the checkpoint was not written; the next start takes longer");
+        }
+    }
+
+    /// The position up to which everything is in the log.
+    pub fn logged_up_to(&self) -> u64 {
+        self.log_end.load(Ordering::Acquire)
+    }
+}

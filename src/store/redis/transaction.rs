@@ -1,0 +1,366 @@
+//! One change, decided once: its claims are put with the name of a decision that is not made yet, then the decision
+//! is put, then what rests on it. Whoever dies in between leaves claims that are neither free nor sales until anybody
+//! settles the decision; see `settle`.
+//!
+//! Nothing here gives up half-way because an answer was lost: every command may be sent again, and is, until its
+//! answer is known. A caller that does not wait so long is told "unknown".
+
+use super::cell::{Cell, Value};
+use super::commands;
+use super::decision::{Decision, DecisionId, Facts, State};
+use super::ledger::{Ledger, Place, Shown, bytes_of, garbled, shown, version_of};
+use super::link::{Batch, LinkError};
+use crate::clock::Stopwatch;
+use crate::store::{CommitError, StoreError};
+use redis::Value as Reply;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long a document waits for another one's decision.
+pub(super) const DECISION_WAIT_MAX: Duration = Duration::from_millis(50);
+/// How often it looks.
+pub(super) const DECISION_LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long claims are tried while Redis does not answer, before they are given up.
+const CLAIM_TRY_MAX: Duration = Duration::from_millis(1500);
+/// Between two attempts to reach Redis.
+const TRY_EVERY: Duration = Duration::from_millis(20);
+
+/// What a change wants to stand somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Facts(Facts),
+    Stored { version: u32, bytes: Vec<u8> },
+}
+
+/// One place that a change writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Intent {
+    pub place: Place,
+    /// The version that must stand; `None` = nothing.
+    pub expected: Option<u32>,
+    pub wanted: Wanted,
+}
+
+/// How far one place is.
+enum Step {
+    /// Nothing is known of it: put it where nothing stands, or look what stands.
+    First,
+    /// A cell stands there that may be swapped.
+    Swap { expected: DecisionId, before: Option<Value> },
+    /// It holds what this change wants.
+    Mine { before: Option<Value> },
+}
+
+/// A place with how far it is.
+struct Claiming {
+    place: Place,
+    expected: Option<u32>,
+    writer: DecisionId,
+    value: Value,
+    step: Step,
+}
+
+/// The claims of one change, on their way.
+pub(super) struct Transaction<'a> {
+    ledger: &'a Ledger,
+    id: DecisionId,
+    /// Its own facts; those of other documents in the same change stand in records of their own.
+    facts: Option<Facts>,
+    others: Vec<(DecisionId, Facts)>,
+    claims: Vec<Claiming>,
+}
+
+impl<'a> Transaction<'a> {
+    /// `next_id` names a decision for each document in the change; the first is that of the change.
+    pub fn new(ledger: &'a Ledger, intents: Vec<Intent>, mut next_id: impl FnMut() -> DecisionId) -> Self {
+        let id = next_id();
+        let mut by_facts: HashMap<Facts, DecisionId> = HashMap::new();
+        let mut facts = None;
+        let mut others = Vec::new();
+        let mut claims = Vec::with_capacity(intents.len());
+        for Intent { place, expected, wanted } in intents {
+            let value = match wanted {
+                Wanted::Stored { version, bytes } => Value::Stored { by: id, version, bytes },
+                Wanted::Facts(said) => Value::Facts(*by_facts.entry(said).or_insert_with(|| {
+                    if facts.is_none() {
+                        facts = Some(said);
+                        return id;
+                    }
+                    let other = next_id();
+                    others.push((other, said));
+                    other
+                })),
+            };
+            claims.push(Claiming { place, expected, writer: value.by(), value, step: Step::First });
+        }
+        // In one order for everybody: whoever is blocked holds only what lies before, so nobody waits in a circle.
+        claims.sort_by(|a, b| a.place.cmp(&b.place));
+        Self { ledger, id, facts, others, claims }
+    }
+
+    pub const fn id(&self) -> DecisionId {
+        self.id
+    }
+
+    /// Every decision that it names.
+    pub fn ids(&self) -> Vec<DecisionId> {
+        std::iter::once(self.id).chain(self.others.iter().map(|(id, _)| *id)).collect()
+    }
+
+    /// Adds what others must know before the first claim can be seen.
+    pub fn prepare(&self, batch: &mut Batch) {
+        for (id, facts) in &self.others {
+            let place = self.ledger.layout.decision(*id);
+            let decision = Decision { state: State::As(self.id), facts: Some(*facts) };
+            batch.put(place.tag, commands::put_field_once(&place, &decision.encode()));
+        }
+    }
+
+    /// Puts every claim; `first` goes out before them.
+    pub async fn claim(&mut self, first: &Batch) -> Result<(), CommitError> {
+        let (started, mut announced, mut blocked_since) = (Stopwatch::start(), false, None::<Stopwatch>);
+        loop {
+            let batch = if announced { Batch::default() } else { first.clone() };
+            let blocked = match self.round(batch).await {
+                Ok(blocked) => blocked,
+                Err(StoreError::Away(why)) if started.elapsed() < CLAIM_TRY_MAX => {
+                    tracing::debug!(%why, "claims are tried again");
+                    // signal: a server that is away tells nobody that it is back.
+                    tokio::time::sleep(TRY_EVERY).await;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            announced = true;
+            match blocked {
+                Round::Done => return Ok(()),
+                Round::Again => {}
+                Round::Conflict => return Err(CommitError::Conflict),
+                Round::Blocked(at) => {
+                    let since = *blocked_since.get_or_insert_with(Stopwatch::start);
+                    if since.elapsed() >= DECISION_WAIT_MAX {
+                        return Err(CommitError::Undecided);
+                    }
+                    self.release_from(at).await?;
+                    // signal: Redis tells nobody when a decision is made.
+                    tokio::time::sleep(DECISION_LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+
+    /// Sends what is still to be sent, and looks what came of it.
+    async fn round(&mut self, mut batch: Batch) -> Result<Round, StoreError> {
+        let before = batch.len();
+        let mut asked = Vec::new();
+        for (at, claim) in self.claims.iter().enumerate() {
+            let replies = claim.send(&mut batch);
+            if replies > 0 {
+                asked.push((at, replies));
+            }
+        }
+        let mut replies = self.ledger.link.run(batch).await?.into_iter().skip(before);
+        let mut found = Vec::new();
+        for (at, count) in asked {
+            // Of a put and a look, the look tells who stands there.
+            let reply = replies.by_ref().take(count).last().ok_or_else(garbled)?;
+            if let Some(claim) = self.claims.get_mut(at) {
+                if claim.is_mine(&reply)? {
+                    claim.settle();
+                } else {
+                    found.push((at, reply));
+                }
+            }
+        }
+        if found.is_empty() {
+            return Ok(Round::Done);
+        }
+        self.weigh(found).await
+    }
+
+    /// Decides what to do about places where something else stands.
+    async fn weigh(&mut self, found: Vec<(usize, Reply)>) -> Result<Round, StoreError> {
+        let (places, replies): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let standing: Vec<_> =
+            places.iter().filter_map(|at| self.claims.get(*at)).map(|claim| &claim.place).collect();
+        let cells = self.ledger.cells_of(&standing, replies).await?;
+        let decided = self.ledger.decided(cells.iter().flatten()).await?;
+        let mut blocked = None;
+        for (at, cell) in places.into_iter().zip(cells) {
+            let Some(claim) = self.claims.get_mut(at) else { continue };
+            let value = match shown(cell.as_ref(), &decided) {
+                Shown::Undecided(_) => {
+                    blocked = blocked.or(Some(at));
+                    claim.step = Step::First;
+                    continue;
+                }
+                Shown::Nothing => None,
+                Shown::This(value) => Some(value),
+            };
+            let version = value.as_ref().map(|value| version_of(value, &decided)).transpose()?;
+            if version != claim.expected {
+                return Ok(Round::Conflict);
+            }
+            claim.step = match &cell {
+                None => Step::First,
+                Some(cell) => Step::Swap { expected: cell.now.by(), before: value },
+            };
+        }
+        Ok(blocked.map_or(Round::Again, Round::Blocked))
+    }
+
+    /// Takes back the claims behind a place; others may need them to get on.
+    async fn release_from(&mut self, from: usize) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for claim in self.claims.iter_mut().skip(from) {
+            if let Step::Mine { before } = &claim.step {
+                claim.restore(&mut batch, before.clone());
+                claim.step = Step::First;
+            }
+        }
+        self.ledger.link.run(batch).await?;
+        Ok(())
+    }
+
+    /// Takes everything back, `unsure` = also what may have arrived without an answer. The decision must stand as
+    /// aborted first in that case: what arrives still later is then nobody's.
+    pub async fn release(&self, unsure: bool) -> Result<(), LinkError> {
+        let mut batch = Batch::default();
+        for claim in &self.claims {
+            match &claim.step {
+                Step::Mine { before } => claim.restore(&mut batch, before.clone()),
+                Step::Swap { before, .. } if unsure => claim.restore(&mut batch, before.clone()),
+                Step::First if unsure => claim.restore(&mut batch, None),
+                Step::First | Step::Swap { .. } => {}
+            }
+        }
+        self.ledger.link.run(batch).await.map(drop)
+    }
+
+    /// Puts the decision where none stands; gives the one that stands from now on.
+    pub async fn decide(&self, state: State) -> Result<Decision, LinkError> {
+        let decision = Decision { state, facts: self.facts.filter(|_| state == State::Committed) };
+        decide(self.ledger, self.id, &decision).await
+    }
+
+    /// Takes away what [`prepare`](Self::prepare) put, once nothing names it any more.
+    pub fn forget(&self, batch: &mut Batch) {
+        for (id, _) in &self.others {
+            let place = self.ledger.layout.decision(*id);
+            batch.put(place.tag, commands::remove_field(&place.key, &place.field));
+        }
+    }
+
+    /// The decisions of all its documents, once it is committed.
+    pub fn committed(&self) -> impl Iterator<Item = (DecisionId, Decision)> + '_ {
+        let committed = |facts| Decision { state: State::Committed, facts };
+        let others = self.others.iter().map(move |(id, facts)| (*id, committed(Some(*facts))));
+        std::iter::once((self.id, committed(self.facts))).chain(others)
+    }
+}
+
+/// Puts a decision where none stands; gives the one that stands from now on.
+pub(super) async fn decide(
+    ledger: &Ledger,
+    id: DecisionId,
+    decision: &Decision,
+) -> Result<Decision, LinkError> {
+    let place = ledger.layout.decision(id);
+    let mut batch = Batch::default();
+    batch.put(place.tag, commands::put_field_once(&place, &decision.encode()));
+    batch.put(place.tag, commands::get_field(&place.key, &place.field));
+    let reply = ledger.link.run(batch).await?.pop().ok_or_else(garbled)?;
+    bytes_of(reply)?.as_deref().and_then(Decision::decode).ok_or_else(garbled)
+}
+
+/// How a round ended.
+enum Round {
+    Done,
+    Again,
+    Conflict,
+    /// By a document that is not decided, at this place.
+    Blocked(usize),
+}
+
+impl Claiming {
+    /// Adds its commands; gives how many.
+    fn send(&self, batch: &mut Batch) -> usize {
+        match (&self.step, &self.place, self.expected) {
+            (Step::Mine { .. }, ..) => 0,
+            (Step::First, Place::Claim(place), None) => {
+                let cell = self.cell(None);
+                if let Some(short) = cell.short() {
+                    batch.put(place.tag, commands::put_claim_once(place, &short));
+                    batch.put(place.tag, commands::get_field(&place.bucket, &place.field));
+                    return 2;
+                }
+                batch.put(place.tag, commands::swap_claim(place, self.writer, None, Some(&cell)));
+                1
+            }
+            (Step::First, Place::Record(tag, key), None) => {
+                batch.put(*tag, commands::put_record_once(key, &self.cell(None).long()));
+                1
+            }
+            (Step::First, Place::Claim(place), Some(_)) => {
+                batch.put(place.tag, commands::get_field(&place.bucket, &place.field));
+                1
+            }
+            (Step::First, Place::Record(tag, key), Some(_)) => {
+                batch.put(*tag, commands::get(key));
+                1
+            }
+            (Step::Swap { expected, before }, Place::Claim(place), _) => {
+                let cell = self.cell(before.clone());
+                batch.put(place.tag, commands::swap_claim(place, self.writer, Some(*expected), Some(&cell)));
+                1
+            }
+            (Step::Swap { expected, before }, Place::Record(tag, key), _) => {
+                let cell = self.cell(before.clone());
+                batch.put(*tag, commands::swap_record(key, self.writer, Some(*expected), Some(&cell)));
+                1
+            }
+        }
+    }
+
+    fn cell(&self, before: Option<Value>) -> Cell {
+        Cell { now: self.value.clone(), before }
+    }
+
+    /// Whether a reply says that its own value stands. A first record answers with nothing where it was put.
+    fn is_mine(&self, reply: &Reply) -> Result<bool, LinkError> {
+        let put_once =
+            matches!((&self.step, &self.place, self.expected), (Step::First, Place::Record(..), None));
+        match reply {
+            Reply::Nil => Ok(put_once),
+            Reply::BulkString(bytes) => Ok(bytes.starts_with(&self.writer.bytes())),
+            _ => Err(garbled()),
+        }
+    }
+
+    fn settle(&mut self) {
+        let before = match &self.step {
+            Step::First => None,
+            Step::Swap { before, .. } | Step::Mine { before } => before.clone(),
+        };
+        self.step = Step::Mine { before };
+    }
+
+    /// Adds the command that puts back what stood before, where its own value stands.
+    fn restore(&self, batch: &mut Batch, before: Option<Value>) {
+        restore(batch, &self.place, self.writer, before);
+    }
+}
+
+/// Adds the command that puts back what stood before, where what `writer` put still stands.
+pub(super) fn restore(batch: &mut Batch, place: &Place, writer: DecisionId, before: Option<Value>) {
+    let cell = before.map(|now| Cell { now, before: None });
+    let from_now_on = cell.as_ref().map_or(writer, |cell| cell.now.by());
+    match place {
+        Place::Claim(place) => {
+            batch.put(place.tag, commands::swap_claim(place, from_now_on, Some(writer), cell.as_ref()));
+        }
+        Place::Record(tag, key) => {
+            batch.put(*tag, commands::swap_record(key, from_now_on, Some(writer), cell.as_ref()));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What is done every now and then, beside requests: balances are written, finished changes taken off the list, the
+//! gateway says that it is alive, and what dead ones left is settled.
+
+use super::Shared;
+use super::effects;
+use super::link::{Batch, Tag};
+use crate::clock::Stopwatch;
+use crate::store::StoreError;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How often it is done.
+const EVERY: Duration = Duration::from_millis(100);
+/// How often the checkpoint is written.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// How often the gateway says that it is alive, and looks who is not.
+const ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// Who was not heard of for so long is taken for dead.
+const ALIVE_MAX: Duration = Duration::from_secs(15);
+
+impl Shared {
+    /// Works until the store is closed.
+    pub async fn keep_up(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut alive, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.closing.cancelled() => return,
+            }
+            if let Err(error) = self.tidy().await {
+                tracing::debug!(%error, "Redis is not kept up to date");
+            }
+            if alive.is_none_or(|said| said.elapsed() >= ALIVE_EVERY) {
+                alive = Some(Stopwatch::start());
+                if let Err(error) = self.look_at_fleet().await {
+                    tracing::debug!(%error, "the fleet is not looked after");
+                }
+            }
+            if checkpoint.elapsed() >= CHECKPOINT_EVERY {
+                checkpoint = Stopwatch::start();
+                self.write_balances().await;
+            }
+        }
+    }
+
+    /// Writes all balances, and remembers up to where.
+    pub async fn write_balances(&self) {
+        let position = self.logged_up_to();
+        match self.balances.write().await {
+            Ok(()) => self.write_checkpoint(position),
+            Err(error) => tracing::warn!(%error, "balances wait to be written"),
+        }
+    }
+
+    /// Writes what changed and takes finished changes off the list.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        self.balances.write().await?;
+        let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut batch = Batch::default();
+        effects::retire(&mut batch, self.gateway, &retired);
+        if let Err(error) = self.ledger.link.run(batch).await {
+            self.retired.lock().unwrap_or_else(PoisonError::into_inner).extend(retired);
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Says that it is alive; settles what gateways left that are not.
+    async fn look_at_fleet(&self) -> Result<(), StoreError> {
+        let mut said = redis::cmd("SET");
+        said.arg(alive_key(self.gateway)).arg("1").arg("PX").arg(ALIVE_MAX.as_millis() as u64);
+        self.ledger.link.ask(Tag::Gateway(self.gateway), said).await?;
+        let others: Vec<u16> =
+            self.gateways().await?.into_iter().filter(|number| *number != self.gateway).collect();
+        let mut batch = Batch::default();
+        for number in &others {
+            let mut cmd = redis::cmd("EXISTS");
+            cmd.arg(alive_key(*number));
+            batch.put(Tag::Gateway(*number), cmd);
+        }
+        for (number, reply) in others.into_iter().zip(self.ledger.link.run(batch).await?) {
+            if !super::ledger::is_one(&reply) {
+                self.settle_gateway(number).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of all gateways of the fleet.
+    pub async fn gateways(&self) -> Result<Vec<u16>, StoreError> {
+        let mut cmd = redis::cmd("HKEYS");
+        cmd.arg(Tag::Deployment.key("gateways"));
+        let names = super::ledger::list_of(self.ledger.link.ask(Tag::Deployment, cmd).await?)?;
+        let number = |name: &Vec<u8>| std::str::from_utf8(name).ok()?.parse().ok();
+        Ok(names.iter().filter_map(number).collect())
+    }
+
+    /// Nobody needs to wait until this gateway is taken for dead.
+    pub async fn say_goodbye(&self) {
+        let mut cmd = redis::cmd("DEL");
+        cmd.arg(alive_key(self.gateway));
+        if let Err(error) = self.ledger.link.ask(Tag::Gateway(self.gateway), cmd).await {
+            tracing::debug!(%error, "the fleet was not told that this gateway ends");
+        }
+    }
+}
+
+fn alive_key(gateway: u16) -> Vec<u8> {
+    Tag::Gateway(gateway).key("alive")
+}
