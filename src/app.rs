@@ -15,8 +15,10 @@ use crate::grpc::{Dispensing, Door, Histories, PolicyDoor, Purchases, Registries
 use crate::http::Watched;
 use crate::policy_files;
 use crate::store::embedded::{EmbeddedStore, OpenError};
+use crate::store::redis::{self, RedisStore};
 use crate::store::{Store, StoreState};
 use crate::telemetry;
+use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,6 +54,9 @@ pub enum StartError {
     /// The data directory cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store in Redis cannot be opened.
+    #[error(transparent)]
+    Redis(#[from] redis::OpenError),
     /// The policy is not valid.
     #[error("the policy has {} mistake(s):\n  {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
     Policy(Vec<PolicyMistake>),
@@ -106,7 +111,7 @@ impl Gateway {
             None => None,
         };
         let policies = open_policies(config).await?;
-        let store: Arc<dyn Store> = Arc::new(open_store(config).await?);
+        let store = open_store(config, clock.now()).await?;
         let engine = Engine::start(Arc::clone(&store), clock, policies, config.limits, config.index).await?;
         let engine = Arc::new(engine);
         let version = engine.knowledge().policy.version();
@@ -120,6 +125,10 @@ impl Gateway {
             let (keeper, stop) = (Arc::clone(&keeper), stop.clone());
             async move { keeper.run(stop).await }
         });
+        let registry = tokio::spawn({
+            let (engine, stop) = (Arc::clone(&engine), stop.clone());
+            async move { engine.follow_registry(stop).await }
+        });
         let door = Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() };
         let ended = CancellationToken::new();
         let server =
@@ -127,7 +136,7 @@ impl Gateway {
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
         let mut gauges = Gauges::of(Arc::clone(&engine));
         gauges.look().await;
-        let mut watchers = vec![tokio::spawn(measure(gauges, metrics.clone()))];
+        let mut watchers = vec![registry, tokio::spawn(measure(gauges, metrics.clone()))];
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
             let watched = Watched { metrics, store, index, stop: stop.clone(), ended };
@@ -219,10 +228,13 @@ pub async fn open_policies(config: &Config) -> Result<Policies, StartError> {
     tokio::task::spawn_blocking(move || Policies::load(source)).await?.map_err(StartError::Policy)
 }
 
-async fn open_store(config: &Config) -> Result<EmbeddedStore, StartError> {
+async fn open_store(config: &Config, now: Timestamp) -> Result<Arc<dyn Store>, StartError> {
+    if let Some(redis) = &config.redis {
+        return Ok(Arc::new(RedisStore::open(&config.data_dir, redis, now).await?));
+    }
     let (dir, options) = (config.data_dir.clone(), config.store.clone());
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(Path::new(&dir), &options)).await?;
-    Ok(opened?)
+    Ok(Arc::new(opened?))
 }
 
 async fn serve(

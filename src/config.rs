@@ -1,15 +1,18 @@
 //! Settings: defaults baked in from a readable file, then a file, then the environment. All mistakes at once.
 
+mod store;
 mod telemetry;
 
 use crate::engine::Limits;
 use crate::index::IndexOptions;
 use crate::store::embedded::EmbeddedOptions;
+use crate::store::redis::RedisOptions;
 use crate::telemetry::TraceOptions;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use store::{RawRedis, RawStore};
 use telemetry::RawTelemetry;
 use toml::{Table, Value};
 
@@ -28,6 +31,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The embedded store.
     pub store: EmbeddedOptions,
+    /// The store in Redis, which then takes the place of the embedded one.
+    pub redis: Option<RedisOptions>,
     /// The index of codes.
     pub index: IndexOptions,
     /// How often its filters are saved.
@@ -89,6 +94,7 @@ struct Raw {
     grpc: RawGrpc,
     http: RawHttp,
     store: RawStore,
+    redis: RawRedis,
     index: RawIndex,
     policy: RawPolicy,
     limits: RawLimits,
@@ -113,17 +119,6 @@ struct RawGrpc {
 #[derive(Debug, Deserialize)]
 struct RawHttp {
     listen: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawStore {
-    data_dir: PathBuf,
-    cache_bytes: u64,
-    memory_bytes_max: u64,
-    disk_free_bytes_min: u64,
-    group_changes_max: usize,
-    queue_changes_max: usize,
-    segment_bytes_max: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,6 +206,7 @@ impl Config {
         if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             mistakes.push(format!("log.level: {e}"));
         }
+        mistakes.extend(raw.store.mistake());
         mistakes.extend(raw.telemetry.mistake());
         if mistakes.is_empty() {
             Ok(raw.into_config(listen, http_listen))
@@ -224,9 +220,9 @@ impl Raw {
     /// Numbers with what makes sense of them.
     fn numbers(&self) -> Vec<(&'static str, u64, u64, u64)> {
         let wide = |n: usize| n as u64;
-        let (grpc, store, index, limits) = (&self.grpc, &self.store, &self.index, &self.limits);
+        let (grpc, index, limits) = (&self.grpc, &self.index, &self.limits);
         let day = 86_400;
-        vec![
+        let own = vec![
             ("grpc.message_bytes_max", grpc.message_bytes_max.into(), 1 << 10, 1 << 30),
             ("grpc.requests_per_connection_max", grpc.requests_per_connection_max.into(), 1, 1 << 20),
             ("grpc.connection_age_seconds_max", grpc.connection_age_seconds_max.into(), 1, 365 * day),
@@ -234,12 +230,6 @@ impl Raw {
             ("grpc.scans_in_flight_max", grpc.scans_in_flight_max.into(), 1, 1 << 16),
             ("grpc.stream_window_bytes", grpc.stream_window_bytes.into(), 1 << 10, (1 << 31) - 1),
             ("grpc.connection_window_bytes", grpc.connection_window_bytes.into(), 1 << 16, (1 << 31) - 1),
-            ("store.cache_bytes", store.cache_bytes, 1 << 20, 1 << 50),
-            ("store.memory_bytes_max", store.memory_bytes_max, 1 << 20, 1 << 34),
-            ("store.disk_free_bytes_min", store.disk_free_bytes_min, 1, u64::MAX),
-            ("store.group_changes_max", wide(store.group_changes_max), 1, 1 << 20),
-            ("store.queue_changes_max", wide(store.queue_changes_max), 1, 1 << 20),
-            ("store.segment_bytes_max", store.segment_bytes_max, 1 << 20, 1 << 40),
             ("index.hot_codes_max", wide(index.hot_codes_max), 0, 1 << 30),
             ("index.codes_planned_min", index.codes_planned_min, 1, 1 << 36),
             ("index.false_positives_per_mille", index.false_positives_per_mille.into(), 1, 500),
@@ -254,12 +244,13 @@ impl Raw {
             ("limits.rows_per_import_batch_max", wide(limits.rows_per_import_batch_max), 1, 10_000),
             ("limits.import_batches_in_flight_max", wide(limits.import_batches_in_flight_max), 1, 64),
             ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into(), 1, day),
-        ]
+        ];
+        own.into_iter().chain(self.store.numbers()).chain(self.redis.numbers()).collect()
     }
 
     fn into_config(self, listen: SocketAddr, http_listen: Option<SocketAddr>) -> Config {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self { grpc, http: _, store, index, policy, limits, shutdown, log, telemetry } = self;
+        let Self { grpc, http: _, store, redis, index, policy, limits, shutdown, log, telemetry } = self;
         Config {
             grpc: Grpc {
                 listen,
@@ -274,15 +265,9 @@ impl Raw {
                 reflection: grpc.reflection,
             },
             http_listen,
+            store: store.embedded(),
+            redis: store.redis(&redis),
             data_dir: store.data_dir,
-            store: EmbeddedOptions {
-                disk_free_bytes_min: store.disk_free_bytes_min,
-                group_changes_max: store.group_changes_max,
-                queue_changes_max: store.queue_changes_max,
-                cache_bytes: store.cache_bytes,
-                memory_bytes_max: store.memory_bytes_max,
-                segment_bytes_max: store.segment_bytes_max,
-            },
             index: IndexOptions {
                 hot_codes_max: index.hot_codes_max,
                 codes_planned_min: index.codes_planned_min,

@@ -5,7 +5,7 @@ use crate::app::Gateway;
 use crate::clock::SystemClock;
 use crate::config::{Config, DEFAULTS};
 use crate::telemetry;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[command(after_help = "Examples:
   tracegate serve
   tracegate serve --listen 127.0.0.1:6000 --data-dir /var/lib/tracegate
+  TRACEGATE_STORE_URL=redis://127.0.0.1:6379 tracegate serve --init-codes 10000000
   TRACEGATE_LOG_FORMAT=json tracegate serve --config tracegate.toml
 
 SIGTERM or Ctrl-C finishes what is in flight within shutdown.drain_seconds_max; a second one ends at once.
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// Where to keep the data, instead of store.data_dir.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Makes a deployment in an empty Redis that has room for so many codes; changes nothing where one stands.
+    #[arg(long, value_name = "CODES")]
+    init_codes: Option<u64>,
 }
 
 pub(super) async fn run(args: Args) -> Result<()> {
@@ -45,6 +49,11 @@ pub(super) async fn run(args: Args) -> Result<()> {
         Some(text) => Some(text.parse().with_context(|| format!("--http {text:?} is no address with port"))?),
     };
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
+    match (&mut config.redis, args.init_codes) {
+        (Some(redis), codes) => redis.init_codes = codes,
+        (None, Some(_)) => bail!("--init-codes is for a store in Redis; set store.url (TRACEGATE_STORE_URL)"),
+        (None, None) => {}
+    }
     let traces =
         telemetry::start_log(&config.log.level, config.log.json, &config.traces).map_err(|e| anyhow!(e))?;
     let mut signals = Signals::new()?;

@@ -2,6 +2,7 @@
 //! then. The index itself knows no store; this is where the two are put together.
 
 use super::{Engine, EngineError};
+use crate::clock::Clock;
 use crate::domain::code::CodeKey;
 use crate::index::{Index, Misfit};
 use crate::store::{ClaimFollower, Codes, Store, StoreError};
@@ -39,11 +40,20 @@ pub enum IndexState {
 }
 
 /// Passes the ledger's claims on.
-struct Feed(Arc<Index>);
+struct Feed {
+    index: Arc<Index>,
+    clock: Arc<dyn Clock>,
+}
 
 impl ClaimFollower for Feed {
     fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>) {
-        self.0.record(up_to, claims);
+        self.index.record(up_to, claims);
+    }
+
+    fn covered(&self, age: Duration) {
+        if let Ok(at) = self.clock.now().checked_sub(age) {
+            self.index.covered(at);
+        }
     }
 }
 
@@ -51,6 +61,7 @@ impl ClaimFollower for Feed {
 pub struct IndexKeeper {
     index: Arc<Index>,
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     keeping: Keeping,
     state: watch::Sender<IndexState>,
 }
@@ -65,7 +76,10 @@ impl Engine {
     /// Whoever looks after this engine's index; one at most.
     pub fn index_keeper(&self, keeping: Keeping) -> IndexKeeper {
         let (state, _) = watch::channel(IndexState::Warming { codes: 0, of: self.store.codes_about() });
-        IndexKeeper { index: Arc::clone(&self.index), store: Arc::clone(&self.store), keeping, state }
+        let (index, store) = (Arc::clone(&self.index), Arc::clone(&self.store));
+        // Saved filters lack what others claimed since: where there are others, each start reads the ledger.
+        let keeping = Keeping { file: keeping.file.filter(|_| !store.has_others()), ..keeping };
+        IndexKeeper { index, store, clock: Arc::clone(&self.clock), keeping, state }
     }
 }
 
@@ -73,6 +87,10 @@ impl IndexKeeper {
     /// How far the index is; told of every change.
     pub fn state(&self) -> watch::Receiver<IndexState> {
         self.state.subscribe()
+    }
+
+    fn feed(&self) -> Arc<dyn ClaimFollower> {
+        Arc::new(Feed { index: Arc::clone(&self.index), clock: Arc::clone(&self.clock) })
     }
 
     /// What the index is like now.
@@ -149,7 +167,7 @@ impl IndexKeeper {
                 return Ok(false);
             }
         };
-        let told_from = self.store.follow(Arc::new(Feed(Arc::clone(&self.index)))).await?;
+        let told_from = self.store.follow(self.feed()).await?;
         if saved.up_to > told_from {
             return Err(StoreError::Unreadable(format!(
                 "the index was saved at {}, the ledger ends at {told_from}",
@@ -178,7 +196,7 @@ impl IndexKeeper {
     /// Builds a generation from everything that the ledger holds.
     async fn fill_from_ledger(&self, codes: u64) -> Result<(), StoreError> {
         self.index.begin_generation(codes);
-        let told_from = self.store.follow(Arc::new(Feed(Arc::clone(&self.index)))).await?;
+        let told_from = self.store.follow(self.feed()).await?;
         let taken = self.take_in(self.store.all_codes(), codes).await?;
         self.complete(told_from);
         tracing::info!(codes = taken, "the index is complete");

@@ -131,6 +131,9 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let seed = blake3::derive_key("tracegate 2026 index of codes", store.identity().as_bytes());
         let index = Arc::new(Index::new(index, seed));
+        if store.has_others() {
+            index.expect_others();
+        }
         let registry = store.load_registry().await?;
         let (first, policies) = policies.opened(registry, clock.now())?;
         let knowledge = KnowledgeCell::new(first);

@@ -7,6 +7,7 @@ use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::LoadStatus;
 use jiff::civil::Date;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 impl Engine {
     /// Adds or replaces registry rows; gives what happened to each and the registry's version after it.
@@ -46,6 +47,31 @@ impl Engine {
         let answer =
             |row: Result<(), EngineError>| row.and_then(|()| statuses.next().ok_or(EngineError::Contended));
         Ok((known.into_iter().map(answer).collect(), version))
+    }
+
+    /// Takes over what other gateways load, until `stop`.
+    pub async fn follow_registry(&self, stop: CancellationToken) {
+        let mut loaded = self.store.loaded_elsewhere();
+        loop {
+            tokio::select! {
+                changed = loaded.changed() => if changed.is_err() { return stop.cancelled().await },
+                () = stop.cancelled() => return,
+            }
+            let version = *loaded.borrow_and_update();
+            if let Err(error) = self.take_over_registry(version).await {
+                tracing::warn!(%error, "the registry of another gateway is not taken over; restart this one");
+            }
+        }
+    }
+
+    async fn take_over_registry(&self, version: u64) -> Result<(), EngineError> {
+        let _changing = self.knowledge.changing.lock().await;
+        let before = self.knowledge.get();
+        if before.registry.version < version {
+            self.knowledge.set(before.with_registry(self.store.load_registry().await?)?);
+            tracing::info!(version, "took over the registry that another gateway loaded");
+        }
+        Ok(())
     }
 
     /// Puts rows into store and snapshot. The caller holds the lock on changes.

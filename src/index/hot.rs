@@ -39,9 +39,14 @@ impl HotCodes {
         }
     }
 
-    /// Keeps a history in the place of an older one. Whoever calls does so in the order of the ledger.
+    /// Keeps a history in the place of an older one. Claims of other gateways may come out of order: a newer version
+    /// stays.
     pub fn put(&self, key: &CodeKey, history: &[u8]) {
         if self.codes_max == 0 {
+            return;
+        }
+        let version = |stored: &[u8]| History::version_of_stored(stored);
+        if self.codes.get(key).is_some_and(|known| version(&known.history) > version(history)) {
             return;
         }
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);

@@ -79,7 +79,14 @@ pub struct Index {
     complete: AtomicBool,
     /// The ledger's position up to which claims were told.
     told_up_to: AtomicU64,
+    /// Every claim that others acknowledged before this moment was told, in microseconds since 1970 UTC.
+    covered_at: AtomicU64,
 }
+
+/// Nobody else claims: nothing can be missing.
+const NO_OTHERS: u64 = u64::MAX;
+/// An index that does not know what others claimed for longer than this says nothing, in microseconds.
+const COVERAGE_AGE_MAX: u64 = 2_000_000;
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -100,13 +107,33 @@ impl Index {
             hot: HotCodes::new(options.hot_codes_max),
             complete: AtomicBool::new(false),
             told_up_to: AtomicU64::new(0),
+            covered_at: AtomicU64::new(NO_OTHERS),
         }
     }
 
     /// What is known of a code at `now`.
     pub fn look_up(&self, key: &CodeKey, now: Timestamp) -> Sighting {
-        // Every claim that this gateway acknowledged was told before: nothing older than now is missing.
-        Sighting { seen: self.seen(key), as_of: now }
+        // Every claim that this gateway acknowledged was told before: of its own, nothing older than now is missing.
+        let covered = self.covered_at.load(Ordering::Acquire);
+        let asked = u64::try_from(now.as_microsecond()).unwrap_or(0);
+        if covered >= asked {
+            return Sighting { seen: self.seen(key), as_of: now };
+        }
+        let known = i64::try_from(covered).ok().and_then(|at| Timestamp::from_microsecond(at).ok());
+        match known.filter(|_| asked - covered <= COVERAGE_AGE_MAX) {
+            Some(as_of) => Sighting { seen: self.seen(key), as_of },
+            None => Sighting { seen: Seen::AskLedger, as_of: now },
+        }
+    }
+
+    /// Others claim too. Until they are [covered](Self::covered), nothing is said.
+    pub fn expect_others(&self) {
+        self.covered_at.store(0, Ordering::Release);
+    }
+
+    /// Every claim that others acknowledged before this moment was told.
+    pub fn covered(&self, at: Timestamp) {
+        self.covered_at.fetch_max(u64::try_from(at.as_microsecond()).unwrap_or(0), Ordering::AcqRel);
     }
 
     fn seen(&self, key: &CodeKey) -> Seen {

@@ -179,6 +179,12 @@ pub trait ClaimFollower: Send + Sync {
     /// Claims with their histories as they are from now on, in [stored form](History::stored); `up_to` = the ledger's
     /// position after them.
     fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>);
+
+    /// Every claim that another gateway acknowledged longer ago than `age` was told. Never called where there are no
+    /// others.
+    fn covered(&self, age: std::time::Duration) {
+        let _ = age;
+    }
 }
 
 /// Batches of codes, in no order, some of them more than once.
@@ -198,6 +204,9 @@ pub trait ClaimFeed: Send + Sync {
 
     /// Every code that was ever claimed.
     fn all_codes(&self) -> Codes;
+
+    /// Whether other gateways claim too: what they claim is told a moment later, see [`ClaimFollower::covered`].
+    fn has_others(&self) -> bool;
 
     /// About how many codes were claimed.
     fn codes_about(&self) -> u64;
@@ -229,6 +238,9 @@ pub trait PurchaseBook: Send + Sync {
 pub trait RegistryStore: Send + Sync {
     /// Everything that is loaded.
     fn load_registry(&self) -> Answering<'_, Result<Registry, StoreError>>;
+
+    /// The version of what other gateways loaded, told of every change; `0` where there are no others.
+    fn loaded_elsewhere(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Adds or replaces rows; gives what happened to each and the version after it.
     fn put_rows(

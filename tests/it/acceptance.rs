@@ -15,7 +15,7 @@
 pub mod everything;
 pub mod samples;
 
-mod claims;
+pub mod claims;
 mod contention;
 mod durability;
 mod feed;
@@ -170,3 +170,5 @@ macro_rules! run_on {
 
 run_on!(embedded, Embedded::new());
 run_on!(redis, on_redis::OnRedis::alone());
+run_on!(sentinel, on_redis::OnRedis::under_sentinel());
+run_on!(cluster, on_redis::OnRedis::in_cluster());

@@ -19,6 +19,7 @@ mod history;
 mod index;
 mod operations;
 mod policy;
+mod redis;
 mod scan;
 mod seen;
 mod support;

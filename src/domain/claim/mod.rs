@@ -208,6 +208,11 @@ impl History {
         postcard::from_bytes(bytes)
     }
 
+    /// The version of a history in stored form, without reading its events.
+    pub fn version_of_stored(bytes: &[u8]) -> Option<u32> {
+        postcard::take_from_bytes(bytes).ok().map(|(version, _)| version)
+    }
+
     /// The same history with one more event.
     #[must_use]
     pub fn with(&self, event: Event) -> Self {

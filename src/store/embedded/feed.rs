@@ -38,6 +38,10 @@ impl ClaimFeed for EmbeddedStore {
         read_in_thread(move |batches| read_claims(&view, batches))
     }
 
+    fn has_others(&self) -> bool {
+        false
+    }
+
     fn codes_about(&self) -> u64 {
         let in_memory: usize = self.view.layers().iter().map(|layer| layer.claims.len()).sum();
         (self.view.tables.claims.approximate_len() + in_memory) as u64

@@ -131,6 +131,10 @@ impl RegistryStore for EmbeddedStore {
         })
     }
 
+    fn loaded_elsewhere(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+
     fn put_rows(
         &self,
         rows: Vec<RegistryRow>,

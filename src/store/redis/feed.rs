@@ -49,6 +49,10 @@ impl ClaimFeed for RedisStore {
         receiver
     }
 
+    fn has_others(&self) -> bool {
+        true
+    }
+
     fn codes_about(&self) -> u64 {
         self.shared.codes.load(Ordering::Relaxed)
     }
@@ -56,6 +60,9 @@ impl ClaimFeed for RedisStore {
 
 impl Shared {
     async fn follow(&self, follower: Arc<dyn ClaimFollower>) -> Result<u64, StoreError> {
+        // Held until the follower is in its place: streams are told to nobody meanwhile.
+        let mut cursors = self.cursors.lock().await;
+        *cursors = self.cursors_at_end().await?;
         let closed = || StoreError::Stopped("the store is closed".to_owned());
         let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (sender, answer) = oneshot::channel();

@@ -9,8 +9,8 @@ use crate::store::{ClaimFollower, CommitError, EncodedEvent, PositionDelta, Stor
 use crate::telemetry;
 use crate::{clock::Stopwatch, domain::party::Pool};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -43,7 +43,7 @@ pub(super) struct Lane {
     log: Option<EventLog>,
     end: Arc<AtomicU64>,
     balances: Arc<Balances>,
-    follower: Option<Arc<dyn ClaimFollower>>,
+    follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
     state: watch::Sender<StoreState>,
     looked_at_disk: Option<Stopwatch>,
 }
@@ -57,13 +57,18 @@ impl Lane {
         state: watch::Sender<StoreState>,
     ) -> Self {
         let end = Arc::new(AtomicU64::new(log.durable_end()));
-        let (log, follower, looked_at_disk) = (Some(log), None, None);
+        let (log, follower, looked_at_disk) = (Some(log), Arc::default(), None);
         Self { dir, disk_free_bytes_min, log, end, balances, follower, state, looked_at_disk }
     }
 
     /// The position after what is durable; kept up to date.
     pub fn end(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.end)
+    }
+
+    /// Who is told of claims.
+    pub fn follower(&self) -> Arc<Mutex<Option<Arc<dyn ClaimFollower>>>> {
+        Arc::clone(&self.follower)
     }
 
     /// Works until every sender is gone.
@@ -103,7 +108,7 @@ impl Lane {
     }
 
     fn follow(&mut self, follower: Arc<dyn ClaimFollower>) -> Result<u64, StoreError> {
-        self.follower = Some(follower);
+        *self.follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
         Ok(self.end.load(Ordering::Acquire))
     }
 
@@ -151,7 +156,8 @@ impl Lane {
                     self.balances.add(&entry.adds, position);
                 }
                 self.end.store(end, Ordering::Release);
-                if let Some(follower) = &self.follower {
+                let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some(follower) = follower {
                     let claims = entries.iter().map(|(entry, _)| entry);
                     let mut claims =
                         claims.flat_map(|entry| entry.claims.iter().zip(entry.encoded.histories()));

@@ -25,6 +25,7 @@ mod commands;
 mod decision;
 mod effects;
 mod feed;
+mod fleet;
 mod head;
 mod lane;
 mod layout;
@@ -43,16 +44,17 @@ mod work;
 pub use address::{Address, BadAddress};
 pub use open::OpenError;
 
-use super::StoreState;
 use super::directory::Directory;
+use super::{ClaimFollower, StoreState};
 use balances::Balances;
 use decision::DecisionId;
+use fleet::Cursors;
 use lane::Job;
 use ledger::Ledger;
 use siphasher::sip::SipHasher24;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -127,6 +129,12 @@ struct Shared {
     codes: AtomicU64,
     /// Changes that are finished and still on the list of what is under way.
     retired: Mutex<Vec<DecisionId>>,
+    /// Who keeps a copy of what the ledger knows.
+    follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
+    /// Up to where the streams of others were told to it.
+    cursors: tokio::sync::Mutex<Cursors>,
+    /// The version of the registry in Redis.
+    registry_version: watch::Sender<u64>,
     /// One load of the registry at a time.
     registry_turn: tokio::sync::Mutex<()>,
     room: Arc<Semaphore>,
@@ -137,6 +145,10 @@ struct Shared {
 }
 
 impl Shared {
+    fn follower(&self) -> Option<Arc<dyn ClaimFollower>> {
+        self.follower.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn next_id(&self) -> DecisionId {
         DecisionId::new(self.gateway, self.count.fetch_add(1, Ordering::Relaxed))
     }

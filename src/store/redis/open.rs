@@ -131,6 +131,9 @@ impl RedisStore {
             hasher: SipHasher24::new_with_key(&secret),
             codes: AtomicU64::new(count_codes(&ledger).await?),
             retired: Mutex::default(),
+            follower: lane.follower(),
+            cursors: tokio::sync::Mutex::default(),
+            registry_version: watch::channel(0).0,
             registry_turn: tokio::sync::Mutex::default(),
             room: Arc::new(Semaphore::new(options.changes_max)),
             work: TaskTracker::new(),
@@ -142,7 +145,8 @@ impl RedisStore {
         let lane = tokio::spawn(lane.run(waiting));
         shared.settle_gateway(gateway).await?;
         let upkeep = tokio::spawn(Arc::clone(&shared).keep_up());
-        Ok(Self { shared, tasks: Mutex::new(vec![upkeep, lane]) })
+        let fleet = tokio::spawn(Arc::clone(&shared).read_fleet());
+        Ok(Self { shared, tasks: Mutex::new(vec![upkeep, fleet, lane]) })
     }
 }
 

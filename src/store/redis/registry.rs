@@ -1,7 +1,9 @@
 //! The registry's rows: all in one place, changed by one gateway at a time.
 
 use super::balances::pairs_of;
+use super::commands;
 use super::layout::{registry_head, registry_rows};
+use super::ledger::bytes_of;
 use super::link::{Batch, Tag};
 use super::read::read_row;
 use super::work::{RowsPut, Work};
@@ -16,6 +18,7 @@ use jiff::Timestamp;
 use redis::Value as Reply;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// How often a load is tried again because another gateway loaded rows meanwhile.
 const ATTEMPTS_MAX: usize = 64;
@@ -40,6 +43,10 @@ impl RegistryStore for RedisStore {
         })
     }
 
+    fn loaded_elsewhere(&self) -> watch::Receiver<u64> {
+        self.shared.registry_version.subscribe()
+    }
+
     fn put_rows(
         &self,
         rows: Vec<RegistryRow>,
@@ -50,6 +57,19 @@ impl RegistryStore for RedisStore {
 }
 
 impl Shared {
+    /// Looks whether another gateway loaded rows.
+    pub async fn look_at_registry(&self) -> Result<(), StoreError> {
+        let cmd = commands::get_field(&registry_head(), b"version");
+        let version = bytes_of(self.ledger.link.ask(Tag::Registry, cmd).await?)?;
+        let version = version.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok()).unwrap_or(0);
+        self.registry_version.send_if_modified(|known| {
+            let grown = *known < version;
+            *known = version.max(*known);
+            grown
+        });
+        Ok(())
+    }
+
     async fn loaded(&self) -> Result<Loaded, StoreError> {
         let mut batch = Batch::default();
         // Head first: rows may then be newer than the version says, and a change that rests on it is refused.

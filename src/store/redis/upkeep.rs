@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_millis(100);
+/// How often the registry is looked at.
+const REGISTRY_EVERY: Duration = Duration::from_secs(1);
 /// How often the checkpoint is written.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// How often the gateway says that it is alive, and looks who is not.
@@ -24,6 +26,7 @@ impl Shared {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut alive, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
+        let mut registry = Stopwatch::start();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -31,6 +34,12 @@ impl Shared {
             }
             if let Err(error) = self.tidy().await {
                 tracing::debug!(%error, "Redis is not kept up to date");
+            }
+            if registry.elapsed() >= REGISTRY_EVERY {
+                registry = Stopwatch::start();
+                if let Err(error) = self.look_at_registry().await {
+                    tracing::debug!(%error, "the registry is not looked at");
+                }
             }
             if alive.is_none_or(|said| said.elapsed() >= ALIVE_EVERY) {
                 alive = Some(Stopwatch::start());
@@ -107,6 +116,6 @@ impl Shared {
     }
 }
 
-fn alive_key(gateway: u16) -> Vec<u8> {
+pub(super) fn alive_key(gateway: u16) -> Vec<u8> {
     Tag::Gateway(gateway).key("alive")
 }

@@ -35,7 +35,7 @@ impl Random {
         (mixed ^ (mixed >> 31)) % limit
     }
 
-    fn small(&mut self, limit: u32) -> u32 {
+    pub fn small(&mut self, limit: u32) -> u32 {
         u32::try_from(self.below(u64::from(limit))).unwrap()
     }
 

@@ -107,6 +107,10 @@ impl ClaimFeed for HeldStore {
         self.inner.all_codes()
     }
 
+    fn has_others(&self) -> bool {
+        self.inner.has_others()
+    }
+
     fn codes_about(&self) -> u64 {
         self.inner.codes_about()
     }
@@ -139,6 +143,10 @@ impl PurchaseBook for HeldStore {
 impl RegistryStore for HeldStore {
     fn load_registry(&self) -> Answering<'_, Result<Registry, StoreError>> {
         self.inner.load_registry()
+    }
+
+    fn loaded_elsewhere(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.loaded_elsewhere()
     }
 
     fn put_rows(

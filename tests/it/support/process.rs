@@ -23,10 +23,23 @@ impl GatewayProcess {
         Self::start_with_http(data_dir, "off", env)
     }
 
+    /// Starts one of a fleet, with its own data directory beside the ledger in Redis.
+    pub fn start_in_fleet(data_dir: &Path, url: &str, env: &[(&str, &str)]) -> Self {
+        let env: Vec<_> = env.iter().copied().chain([("TRACEGATE_STORE_URL", url)]).collect();
+        Self::start_with_args(data_dir, &["--http", "off", "--init-codes", "100000"], &env)
+    }
+
     /// Starts one with HTTP on an address, `off` = nowhere.
     pub fn start_with_http(data_dir: &Path, http: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_with_args(data_dir, &["--http", http], env)
+    }
+
+    fn start_with_args(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let http = args.get(1).copied().unwrap_or("off");
         let mut child = Command::new(PROGRAM)
-            .args(["serve", "--listen", "127.0.0.1:0", "--http", http, "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .arg("--data-dir")
             .arg(data_dir)
             .env("TRACEGATE_STORE_DISK_FREE_BYTES_MIN", "1")
             .envs(env.iter().copied())

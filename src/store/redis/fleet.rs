@@ -1,0 +1,212 @@
+//! What other gateways claim, for those who keep a copy of what the ledger knows. Each gateway publishes its claims
+//! in a stream of its own before it acknowledges them; whoever has read all streams to their ends knows everything
+//! that was acknowledged before it began to read.
+
+use super::Shared;
+use super::balances::pairs_of;
+use super::effects::{FEED_FIELD, Told, feed_of, open_list};
+use super::ledger::{bytes_of, garbled, is_one};
+use super::link::{Batch, LinkError};
+use super::upkeep::alive_key;
+use crate::clock::Stopwatch;
+use crate::store::StoreError;
+use redis::Value as Reply;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How often streams are read.
+const READ_EVERY: Duration = Duration::from_millis(100);
+/// Entries of one stream that are read at once.
+const ENTRIES_AT_ONCE: usize = 512;
+/// Before the first entry of a stream.
+const BEGINNING: &str = "0-0";
+/// The version of a history is its first number in stored form; a first claim has this one.
+const FIRST_VERSION: u8 = 1;
+
+/// Up to which entry each stream was read.
+pub(super) type Cursors = HashMap<u16, String>;
+
+/// What one round of reading found.
+struct Round {
+    /// Every stream was read to its end.
+    at_end: bool,
+    /// No gateway died between claim and publishing.
+    whole: bool,
+}
+
+impl Shared {
+    /// Works until the store is closed.
+    pub async fn read_fleet(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(READ_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.closing.cancelled() => return,
+            }
+            loop {
+                match self.read_streams().await {
+                    Ok(true) => break,
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::debug!(%error, "claims of other gateways wait to be read");
+                        break;
+                    }
+                }
+                if self.closing.is_cancelled() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads what is new in all streams; gives whether their ends were reached.
+    async fn read_streams(&self) -> Result<bool, StoreError> {
+        let Some(follower) = self.follower() else { return Ok(true) };
+        let started = Stopwatch::start();
+        let others = self.others().await?;
+        let mut cursors = self.cursors.lock().await;
+        let round = self.read_round(&others, &mut cursors).await?;
+        if round.at_end && round.whole {
+            follower.covered(started.elapsed());
+        }
+        Ok(round.at_end)
+    }
+
+    async fn others(&self) -> Result<Vec<u16>, StoreError> {
+        Ok(self.gateways().await?.into_iter().filter(|number| *number != self.gateway).collect())
+    }
+
+    async fn read_round(&self, others: &[u16], cursors: &mut Cursors) -> Result<Round, StoreError> {
+        let mut batch = Batch::default();
+        for number in others {
+            let (tag, feed) = feed_of(*number);
+            let from = cursors.entry(*number).or_insert_with(|| BEGINNING.to_owned());
+            let mut read = redis::cmd("XREAD");
+            read.arg("COUNT").arg(ENTRIES_AT_ONCE).arg("STREAMS").arg(feed).arg(from.as_str());
+            batch.put(tag, read);
+            let mut alive = redis::cmd("EXISTS");
+            alive.arg(alive_key(*number));
+            batch.put(tag, alive);
+            let mut under_way = redis::cmd("HLEN");
+            under_way.arg(open_list(*number).1);
+            batch.put(tag, under_way);
+        }
+        let mut replies = self.ledger.link.run(batch).await?.into_iter();
+        let mut round = Round { at_end: true, whole: true };
+        for number in others {
+            let mut next = || replies.next().ok_or_else(garbled);
+            let (entries, alive, under_way) = (entries_of(next()?)?, next()?, next()?);
+            round.at_end &= entries.len() < ENTRIES_AT_ONCE;
+            round.whole &= is_one(&alive) || matches!(under_way, Reply::Int(0));
+            for (id, bytes) in entries {
+                self.tell(&bytes)?;
+                cursors.insert(*number, id);
+            }
+        }
+        Ok(round)
+    }
+
+    fn tell(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let Some(follower) = self.follower() else { return Ok(()) };
+        let told: Told<'_> = postcard::from_bytes(bytes)
+            .map_err(|e| StoreError::Unreadable(format!("the feed of a gateway cannot be read: {e}")))?;
+        let new = told.claims.iter().filter(|(_, history)| history.first() == Some(&FIRST_VERSION)).count();
+        self.codes.fetch_add(new as u64, Ordering::Relaxed);
+        let mut claims = told.claims.iter().map(|(key, history)| (key, *history));
+        follower.claimed(self.logged_up_to(), &mut claims);
+        Ok(())
+    }
+
+    /// From now on only what is published from now on is told: what was before can be read.
+    pub async fn cursors_at_end(&self) -> Result<Cursors, StoreError> {
+        let others = self.others().await?;
+        let mut batch = Batch::default();
+        for number in &others {
+            let (tag, feed) = feed_of(*number);
+            let mut cmd = redis::cmd("XREVRANGE");
+            cmd.arg(feed).arg("+").arg("-").arg("COUNT").arg(1);
+            batch.put(tag, cmd);
+        }
+        let mut cursors = Cursors::new();
+        for (number, reply) in others.into_iter().zip(self.ledger.link.run(batch).await?) {
+            let last = items_of(reply)?.pop().map_or_else(|| BEGINNING.to_owned(), |(id, _)| id);
+            cursors.insert(number, last);
+        }
+        Ok(cursors)
+    }
+}
+
+/// The entries of the one stream that was read.
+fn entries_of(reply: Reply) -> Result<Vec<(String, Vec<u8>)>, LinkError> {
+    match reply {
+        Reply::Nil => Ok(Vec::new()),
+        Reply::Map(mut streams) => match streams.pop() {
+            Some((_, entries)) => items_of(entries),
+            None => Ok(Vec::new()),
+        },
+        Reply::Array(mut streams) => match streams.pop() {
+            Some(Reply::Array(mut stream)) => items_of(stream.pop().unwrap_or(Reply::Nil)),
+            _ => Err(garbled()),
+        },
+        _ => Err(garbled()),
+    }
+}
+
+fn items_of(reply: Reply) -> Result<Vec<(String, Vec<u8>)>, LinkError> {
+    let Reply::Array(items) = reply else {
+        return if reply == Reply::Nil { Ok(Vec::new()) } else { Err(garbled()) };
+    };
+    let item = |item: Reply| {
+        let Reply::Array(parts) = item else { return Err(garbled()) };
+        let mut parts = parts.into_iter();
+        let id = bytes_of(parts.next().unwrap_or(Reply::Nil))?.ok_or_else(garbled)?;
+        let id = String::from_utf8(id).map_err(|_| garbled())?;
+        let fields = pairs_of(parts.next().unwrap_or(Reply::Nil))?;
+        let told = fields.into_iter().find(|(name, _)| name == FEED_FIELD.as_bytes());
+        Ok((id, told.ok_or_else(garbled)?.1))
+    };
+    items.into_iter().map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::redis::link::Tag;
+
+    fn text(text: &str) -> Reply {
+        Reply::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn streams_are_read_in_either_protocol() {
+        let entry = Reply::Array(vec![text("5-1"), Reply::Array(vec![text("c"), text("x")])]);
+        let entries = Reply::Array(vec![entry]);
+        let older = Reply::Array(vec![Reply::Array(vec![text("key"), entries.clone()])]);
+        let newer = Reply::Map(vec![(text("key"), entries)]);
+        let expected = vec![("5-1".to_owned(), b"x".to_vec())];
+        for reply in [older, newer] {
+            assert_eq!(entries_of(reply), Ok(expected.clone()));
+        }
+        assert_eq!(entries_of(Reply::Nil), Ok(Vec::new()));
+        for odd in [Reply::Int(1), Reply::Array(vec![Reply::Int(1)])] {
+            assert_eq!(entries_of(odd), Err(garbled()));
+        }
+    }
+
+    #[test]
+    fn a_first_claim_is_told_by_its_first_byte() {
+        let stored =
+            |version| crate::domain::claim::History { version, events: Vec::new() }.stored().unwrap();
+        assert_eq!(stored(1).first(), Some(&FIRST_VERSION));
+        assert_ne!(stored(2).first(), Some(&FIRST_VERSION));
+    }
+
+    #[test]
+    fn a_gateway_has_a_tag_of_its_own() {
+        assert_ne!(feed_of(1).0, feed_of(2).0);
+        assert_eq!(feed_of(7).0, Tag::Gateway(7));
+    }
+}

@@ -1,0 +1,5 @@
+//! Many gateways over one Redis.
+
+mod fleet;
+mod kills;
+mod races;

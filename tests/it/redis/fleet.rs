@@ -1,0 +1,110 @@
+//! What one gateway of a fleet does is known to all others.
+
+use crate::support::eventually;
+use crate::support::process::GatewayProcess;
+use crate::support::redis::RedisServer;
+use crate::support::world::{OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province};
+use std::time::Duration;
+use tempfile::TempDir;
+use tracegate::clock::Stopwatch;
+use tracegate::grpc::pb;
+use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
+
+/// Gateways over one Redis.
+pub struct Fleet {
+    pub gateways: Vec<GatewayProcess>,
+    pub dirs: Vec<TempDir>,
+    pub url: String,
+}
+
+impl Fleet {
+    /// Starts gateways and loads the province over the first.
+    pub async fn start(url: &str, count: usize, env: &[(&str, &str)]) -> Self {
+        let dirs: Vec<_> = (0..count).map(|_| tempfile::tempdir().expect("a directory")).collect();
+        let start = |dir: &TempDir| GatewayProcess::start_in_fleet(dir.path(), url, env);
+        let gateways: Vec<_> = dirs.iter().map(start).collect();
+        load_province(&connect(&gateways[0].address).await).await;
+        let fleet = Self { gateways, dirs, url: url.to_owned() };
+        for gateway in &fleet.gateways {
+            fleet.knows_the_province(gateway).await;
+        }
+        fleet
+    }
+
+    /// Waits until a gateway has taken over the registry.
+    pub async fn knows_the_province(&self, gateway: &GatewayProcess) {
+        let channel = connect(&gateway.address).await;
+        eventually("the registry is taken over", || async {
+            let check = pb::CheckRequest {
+                document: Some(document(PHARMACY, "d", &[code(999_999_999)])),
+                ..pb::CheckRequest::default()
+            };
+            let answer = DispensingServiceClient::new(channel.clone()).check(check).await.ok()?;
+            let decision = answer.into_inner().decision?;
+            (decision.verdict() == pb::Verdict::Allow).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn gate(&self, at: usize) -> DispensingServiceClient<tonic::transport::Channel> {
+        DispensingServiceClient::new(connect(&self.gateways[at].address).await)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_is_known_everywhere() {
+    let server = RedisServer::start();
+    let fleet = Fleet::start(&server.url(), 3, &[]).await;
+    let sold = dispense(PHARMACY, "r1", &[code(1), code(2)]);
+    let first = fleet.gate(0).await.dispense(sold.clone()).await.expect("an answer").into_inner();
+    let first = first.decision.expect("a decision");
+    assert_eq!(first.verdict(), pb::Verdict::Allow);
+    for at in 0..3 {
+        let mut gate = fleet.gate(at).await;
+        // The same request anywhere gets the same answer, and everybody can be asked for it.
+        let again = gate.dispense(sold.clone()).await.expect("an answer").into_inner().decision;
+        assert_eq!(again.expect("a decision").outcome_id, first.outcome_id, "gateway {at}");
+        let asked = pb::GetOutcomeRequest { institution_code: PHARMACY.into(), request_id: "r1".into() };
+        let outcome = gate.get_outcome(asked).await.expect("an outcome").into_inner();
+        assert_eq!(outcome.decision.expect("a decision").outcome_id, first.outcome_id, "gateway {at}");
+        let other = dispense(OTHER_PHARMACY, &format!("other {at}"), &[code(2)]);
+        let refused = gate.dispense(other).await.expect("an answer").into_inner().decision;
+        let refused = refused.expect("a decision");
+        assert_eq!(refused.verdict(), pb::Verdict::Block, "gateway {at}: {refused:?}");
+        assert!(
+            refused.findings.iter().any(|finding| finding.reason() == pb::Reason::Duplicate),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_is_seen_by_the_index_of_others_within_a_second() {
+    let server = RedisServer::start();
+    let fleet = Fleet::start(&server.url(), 2, &[]).await;
+    let (mut here, mut there) = (fleet.gate(0).await, fleet.gate(1).await);
+    let mut slowest = Duration::ZERO;
+    for n in 0..20 {
+        let sold = dispense(PHARMACY, &format!("r{n}"), &[code(n)]);
+        here.dispense(sold).await.expect("an answer");
+        let started = Stopwatch::start();
+        loop {
+            let document = Some(document(OTHER_PHARMACY, "d", &[code(n)]));
+            let check = pb::CheckRequest { document, ..pb::CheckRequest::default() };
+            let decision = there.check(check).await.expect("an answer").into_inner().decision;
+            let decision = decision.expect("a decision");
+            if decision.verdict() == pb::Verdict::Block {
+                break;
+            }
+            // Not seen yet: then the answer must not claim to know what was sold since.
+            let as_of = decision.ledger_as_of.expect("a moment");
+            let decided = decision.decided_at.expect("a moment");
+            assert!((as_of.seconds, as_of.nanos) < (decided.seconds, decided.nanos), "{decision:?}");
+            assert!(started.elapsed() < Duration::from_secs(5), "box {n} is not seen");
+            // signal: the feed of another gateway is read every now and then; nobody tells when.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        slowest = slowest.max(started.elapsed());
+    }
+    assert!(slowest <= Duration::from_secs(1), "the slowest was seen after {slowest:?}");
+}
