@@ -129,6 +129,10 @@ impl Gateway {
             let (engine, stop) = (Arc::clone(&engine), stop.clone());
             async move { engine.follow_registry(stop).await }
         });
+        let doubles = tokio::spawn({
+            let (engine, stop) = (Arc::clone(&engine), stop.clone());
+            async move { engine.judge_double_sales(stop).await }
+        });
         let door = Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() };
         let ended = CancellationToken::new();
         let server =
@@ -136,7 +140,7 @@ impl Gateway {
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
         let mut gauges = Gauges::of(Arc::clone(&engine));
         gauges.look().await;
-        let mut watchers = vec![registry, tokio::spawn(measure(gauges, metrics.clone()))];
+        let mut watchers = vec![registry, doubles, tokio::spawn(measure(gauges, metrics.clone()))];
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
             let watched = Watched { metrics, store, index, stop: stop.clone(), ended };

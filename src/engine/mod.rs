@@ -5,6 +5,7 @@
 //! the future run to its end: a claim must not be dropped between judgement and record.
 
 mod dispense;
+mod doubles;
 mod error;
 mod explain;
 mod gauges;

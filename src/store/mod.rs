@@ -250,10 +250,25 @@ pub trait RegistryStore: Send + Sync {
     ) -> Answering<'_, Result<(Vec<LoadStatus>, u64), CommitError>>;
 }
 
+/// A box that was sold again while the ledger had lost its first sale. Both sales were acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoubleSale {
+    /// The code.
+    pub key: CodeKey,
+    /// What this gateway recorded of it; the ledger holds something that does not know of it.
+    pub ours: History,
+    /// The request that recorded it.
+    pub request: Option<RequestKey>,
+}
+
 /// A whole store.
 pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
     /// Whether it takes changes; a receiver that is told of every change of state.
     fn state(&self) -> tokio::sync::watch::Receiver<StoreState>;
+
+    /// Double sales as they are found; given once, to whoever judges them. `None` = the ledger loses nothing, or the
+    /// receiver was given before.
+    fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<DoubleSale>>;
 
     /// How full it is, for those who watch; may block for a moment.
     fn gauges(&self) -> StoreGauges;

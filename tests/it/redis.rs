@@ -2,4 +2,5 @@
 
 mod fleet;
 mod kills;
+mod losses;
 mod races;

@@ -143,6 +143,22 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether two records are of one event: what became of it since, and what was found about it, may differ.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sale(a), Self::Sale(b)) => {
+                let facts = |sale: &SaleEvent| {
+                    let papers = (sale.institution, sale.document, sale.visit);
+                    (papers, sale.occurred_at, sale.received_at)
+                };
+                facts(a) == facts(b) && a.part == b.part
+            }
+            (Self::Return(a), Self::Return(b)) => a == b,
+            (Self::Movement(a), Self::Movement(b)) => a == b,
+            (Self::Sale(_) | Self::Return(_) | Self::Movement(_), _) => false,
+        }
+    }
+
     /// When it happened, by the caller's word.
     pub fn occurred_at(&self) -> Timestamp {
         match self {

@@ -14,8 +14,8 @@ use crate::store::event::RegistryMoment;
 use crate::store::fit::KEY_BYTES_MAX;
 use crate::store::log::free_bytes;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, RegistryStore, Store,
-    StoreError, StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, PurchaseBook,
+    RegistryStore, Store, StoreError, StoreState,
 };
 use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
@@ -147,6 +147,10 @@ impl RegistryStore for EmbeddedStore {
 impl Store for EmbeddedStore {
     fn state(&self) -> watch::Receiver<StoreState> {
         self.state.clone()
+    }
+
+    fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<DoubleSale>> {
+        None
     }
 
     fn gauges(&self) -> StoreGauges {

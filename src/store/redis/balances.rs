@@ -28,7 +28,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, delta: &PositionDelta) {
+    pub fn add(&mut self, delta: &PositionDelta) {
         match delta {
             PositionDelta::Sold(units) => self.sold += units,
             PositionDelta::Bought(source, units, records) => {
@@ -157,6 +157,19 @@ impl Balances {
             row.applied = row.applied.max(written.applied);
         }
         Ok(())
+    }
+
+    /// Everything that is known is written again.
+    pub fn write_all(&self) {
+        self.rows().values_mut().for_each(|row| row.dirty = true);
+    }
+
+    /// Takes over what the whole log adds up to, up to `end`; nothing is added meanwhile.
+    pub fn replace(&self, totals: HashMap<(Pool, String), Sum>, end: u64) {
+        let mut rows = self.rows();
+        for (name, sum) in totals {
+            rows.insert(name, Row { base: Some(sum), added: Sum::default(), applied: end, dirty: true });
+        }
     }
 
     /// Writes what changed. What it could not write is written next time.

@@ -38,6 +38,13 @@ for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 redis.call('HSET', KEYS[1], 'by', ARGV[1], 'version', ARGV[3], 'changed_at', ARGV[4])
 return 1";
 
+/// Puts back registry rows: KEYS head, rows; ARGV version, moment, then identities and rows.
+const RESTORE_ROWS: &str =
+    "local newer = tonumber(redis.call('HGET', KEYS[1], 'version') or '0') < tonumber(ARGV[1])
+for i = 3, #ARGV, 2 do redis.call(newer and 'HSET' or 'HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
+if newer then redis.call('HSET', KEYS[1], 'version', ARGV[1], 'changed_at', ARGV[2]) end
+return 1";
+
 fn eval(script: &str, keys: &[&[u8]]) -> Cmd {
     let mut cmd = redis::cmd("EVAL");
     cmd.arg(script).arg(keys.len());
@@ -110,6 +117,22 @@ pub(super) fn swap_record(
 ) -> Cmd {
     let mut cmd = eval(SWAP_RECORD, &[key]);
     cmd.arg(&writer.bytes()).arg(named(expected)).arg(cell.map(Cell::long).unwrap_or_default());
+    cmd
+}
+
+/// Puts back registry rows that were lost: what stands with a higher version stays.
+pub(super) fn restore_rows(
+    head: &[u8],
+    rows_key: &[u8],
+    version: u64,
+    changed_at: i64,
+    rows: &[(String, Vec<u8>)],
+) -> Cmd {
+    let mut cmd = eval(RESTORE_ROWS, &[head, rows_key]);
+    cmd.arg(version).arg(changed_at);
+    for (identity, row) in rows {
+        cmd.arg(identity).arg(row);
+    }
     cmd
 }
 

@@ -3,8 +3,7 @@
 use super::lane::{self, Job};
 use super::{RedisStore, Shared};
 use crate::store::codes::{Batches, Unread, read_in_thread};
-use crate::store::log::{self, OpenError};
-use crate::store::{Answering, ClaimFeed, ClaimFollower, Codes, LogEvent, StoreError};
+use crate::store::{Answering, ClaimFeed, ClaimFollower, Codes, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -16,7 +15,7 @@ const BATCHES_WAITING_MAX: usize = 4;
 
 impl ClaimFeed for RedisStore {
     fn identity(&self) -> &str {
-        &self.shared.id
+        &self.shared.head.id
     }
 
     fn follow(&self, follower: Arc<dyn ClaimFollower>) -> Answering<'_, Result<u64, StoreError>> {
@@ -36,10 +35,10 @@ impl ClaimFeed for RedisStore {
 
     fn all_codes(&self) -> Codes {
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
-        let store = Self { shared: Arc::clone(&self.shared), tasks: std::sync::Mutex::default() };
+        let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            for partitions in store.shared.ledger.layout.walk() {
-                let codes = store.codes_of(&partitions).await;
+            for partitions in shared.ledger.layout.walk() {
+                let codes = shared.codes_of(&partitions).await;
                 let failed = codes.is_err();
                 if sender.send(codes).await.is_err() || failed {
                     return;
@@ -72,20 +71,10 @@ impl Shared {
 }
 
 fn read_log(dir: &Path, from: u64, to: u64, batches: &mut Batches) -> Result<Result<(), Unread>, StoreError> {
-    let damaged = |error: OpenError| StoreError::Unreadable(error.to_string());
-    if from >= to {
-        return Ok(Ok(()));
-    }
-    for group in log::read_from(dir, from).map_err(damaged)?.until(to) {
-        let group = group.map_err(damaged)?;
-        for (at, payload) in group.payloads() {
-            let unreadable = || StoreError::Unreadable(format!("log position {at} holds no event"));
-            let (_, event) = lane::parts(payload).ok_or_else(unreadable)?;
-            let event = LogEvent::decode(event).map_err(|_| unreadable())?;
-            for (key, _) in event.claims {
-                if let Err(unread) = batches.push(key) {
-                    return Ok(Err(unread));
-                }
+    for logged in lane::events(dir, from, to)? {
+        for (key, _) in logged?.1.claims {
+            if let Err(unread) = batches.push(key) {
+                return Ok(Err(unread));
             }
         }
     }

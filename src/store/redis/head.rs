@@ -4,7 +4,9 @@
 use super::OpenError;
 use super::balances::pairs_of;
 use super::layout::{Buckets, PARTITIONS};
-use super::link::{Link, Tag};
+use super::ledger::is_one;
+use super::link::{Batch, Link, Tag};
+use crate::store::StoreError;
 use crate::store::directory::{Directory, random_hex, write_durably};
 use redis::Value as Reply;
 use serde::{Deserialize, Serialize};
@@ -155,6 +157,26 @@ async fn put_head(link: &Link, head: &Head) -> Result<Head, OpenError> {
     }
     link.ask(Tag::Deployment, cmd).await?;
     read_head(link).await?.ok_or_else(|| OpenError::Foreign("its head does not stay".to_owned()))
+}
+
+/// Puts the head and a gateway's number where Redis lost them; gives whether it had.
+pub(super) async fn put_again(link: &Link, head: &Head, gateway: u16, id: &str) -> Result<bool, StoreError> {
+    let mut batch = Batch::default();
+    let mut exists = redis::cmd("EXISTS");
+    exists.arg(Tag::Deployment.key("head"));
+    batch.put(Tag::Deployment, exists);
+    let mut number = redis::cmd("HSETNX");
+    number.arg(Tag::Deployment.key("gateways")).arg(gateway).arg(id);
+    batch.put(Tag::Deployment, number);
+    let stands = is_one(link.run(batch).await?.first().unwrap_or(&Reply::Nil));
+    if !stands {
+        let again = put_head(link, head).await.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        if again != *head {
+            let why = "Redis holds another deployment by now; stop this gateway and check store.url";
+            return Err(StoreError::Unreadable(why.to_owned()));
+        }
+    }
+    Ok(!stands)
 }
 
 /// A number that no other gateway has: the one it had, or a new one.

@@ -1,14 +1,17 @@
 //! The gateway's own log beside Redis: what was decided goes on disk here before anybody is answered, so that it
 //! survives Redis losing it. One task owns the log; whatever waits shares one sync.
 
-use super::balances::Balances;
+use super::balances::{Balances, Sum};
 use super::decision::DecisionId;
 use crate::domain::code::CodeKey;
-use crate::store::log::{EventLog, LogError, free_bytes};
-use crate::store::{ClaimFollower, CommitError, EncodedEvent, PositionDelta, StoreError, StoreState};
+use crate::store::log::{self, EventLog, LogError, OpenError, free_bytes};
+use crate::store::{
+    ClaimFollower, CommitError, EncodedEvent, LogEvent, PositionDelta, StoreError, StoreState,
+};
 use crate::telemetry;
 use crate::{clock::Stopwatch, domain::party::Pool};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +37,8 @@ pub(super) struct Entry {
 pub(super) enum Job {
     Append(Box<Entry>, oneshot::Sender<Result<(), CommitError>>),
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, StoreError>>),
+    /// What the log adds up to, up to a position: balances become that and what was logged since.
+    Totals(HashMap<(Pool, String), Sum>, u64, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The task that owns the log.
@@ -97,6 +102,10 @@ impl Lane {
             for job in jobs.drain(..) {
                 match job {
                     Job::Append(entry, reply) => entries.push((entry, reply)),
+                    Job::Totals(totals, up_to, reply) => {
+                        self.append(std::mem::take(&mut entries)).await;
+                        drop(reply.send(self.take_over(totals, up_to)));
+                    }
                     Job::Follow(follower, reply) => {
                         self.append(std::mem::take(&mut entries)).await;
                         drop(reply.send(self.follow(follower)));
@@ -110,6 +119,20 @@ impl Lane {
     fn follow(&mut self, follower: Arc<dyn ClaimFollower>) -> Result<u64, StoreError> {
         *self.follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
         Ok(self.end.load(Ordering::Acquire))
+    }
+
+    fn take_over(&self, mut totals: HashMap<(Pool, String), Sum>, up_to: u64) -> Result<(), StoreError> {
+        let end = self.end.load(Ordering::Acquire);
+        for logged in events(&self.dir, up_to, end)? {
+            for (pool, code, delta) in logged?.1.adds {
+                // Where the log has nothing before, what is written since is all there is.
+                if let Some(sum) = totals.get_mut(&(pool, code)) {
+                    sum.add(&delta);
+                }
+            }
+        }
+        self.balances.replace(totals, end);
+        Ok(())
     }
 
     /// Whether the disk has room; tells everybody when that changes. What is decided is logged all the same while a
@@ -212,6 +235,32 @@ fn payload(entry: &Entry) -> Vec<u8> {
     bytes.extend_from_slice(&entry.id.bytes());
     bytes.extend_from_slice(&entry.encoded.bytes);
     bytes
+}
+
+/// The events between two positions of a log, with their decisions.
+pub(super) fn events(
+    dir: &Path,
+    from: u64,
+    to: u64,
+) -> Result<impl Iterator<Item = Result<(DecisionId, LogEvent), StoreError>>, StoreError> {
+    let damaged = |error: OpenError| StoreError::Unreadable(error.to_string());
+    let groups = if from < to { Some(log::read_from(dir, from).map_err(damaged)?.until(to)) } else { None };
+    let decoded = move |group: Result<log::Group, OpenError>| {
+        let group = match group {
+            Ok(group) => group,
+            Err(error) => return vec![Err(damaged(error))],
+        };
+        let event = |(at, payload): (u64, &[u8])| {
+            let bad = || StoreError::Unreadable(format!("log position {at} holds no event"));
+            let (id, event) = parts(payload).ok_or_else(bad)?;
+            Ok((id, LogEvent::decode(event).map_err(|_| bad())?))
+        };
+        group.payloads().map(event).collect()
+    };
+    // A log that holds nothing yet ends behind its own head, where its first group begins.
+    let within =
+        move |group: &Result<log::Group, OpenError>| group.as_ref().map_or(true, |group| group.end <= to);
+    Ok(groups.into_iter().flatten().take_while(within).flat_map(decoded))
 }
 
 /// The decision and the event of a payload.

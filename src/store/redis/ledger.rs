@@ -62,7 +62,11 @@ impl Ledger {
         self.open.remove(&id);
     }
 
+    /// An aborted one may be put right by its gateway's log, where Redis had lost that it was committed.
     fn remember(&self, id: DecisionId, decision: Decision) {
+        if decision.state != State::Committed {
+            return;
+        }
         if self.known.len() >= REMEMBERED_MAX {
             self.known.clear();
         }

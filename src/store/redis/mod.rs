@@ -31,9 +31,11 @@ mod lane;
 mod layout;
 mod ledger;
 mod link;
+mod marks;
 mod open;
 mod purchases;
 mod read;
+mod reconcile;
 mod registry;
 mod settle;
 mod transaction;
@@ -45,12 +47,14 @@ pub use address::{Address, BadAddress};
 pub use open::OpenError;
 
 use super::directory::Directory;
-use super::{ClaimFollower, StoreState};
+use super::{ClaimFollower, DoubleSale, StoreState};
 use balances::Balances;
 use decision::DecisionId;
 use fleet::Cursors;
+use head::Head;
 use lane::Job;
 use ledger::Ledger;
+use marks::Marks;
 use siphasher::sip::SipHasher24;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,6 +83,8 @@ pub struct RedisOptions {
     pub disk_free_bytes_min: u64,
     /// Size of one segment of the log, in bytes.
     pub segment_bytes_max: u64,
+    /// Whether what Redis loses is put back. Only tests that show what happens without it turn it off.
+    pub reconcile: bool,
 }
 
 impl RedisOptions {
@@ -92,6 +98,7 @@ impl RedisOptions {
             changes_max: 4096,
             disk_free_bytes_min: 256 << 20,
             segment_bytes_max: 256 << 20,
+            reconcile: true,
         }
     }
 }
@@ -100,6 +107,7 @@ impl RedisOptions {
 pub struct RedisStore {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    double_sales: Mutex<Option<mpsc::Receiver<DoubleSale>>>,
 }
 
 impl std::fmt::Debug for RedisStore {
@@ -115,8 +123,14 @@ struct Shared {
     balances: Arc<Balances>,
     /// This gateway's number.
     gateway: u16,
-    /// The deployment's name.
-    id: String,
+    /// What the fleet agrees on.
+    head: Head,
+    /// Up to where partitions hold what was logged.
+    marks: Marks,
+    /// What Redis lost is being put back: nothing is begun meanwhile.
+    repairing: watch::Sender<bool>,
+    /// Double sales that were found.
+    doubles: mpsc::Sender<DoubleSale>,
     /// The next decision's number.
     count: AtomicU64,
     turns: Turns,

@@ -7,6 +7,7 @@ use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
 use super::ledger::Ledger;
 use super::link::{Batch, Link, LinkError};
+use super::marks::Marks;
 use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
 use crate::store::directory::{self, Directory};
@@ -30,6 +31,9 @@ const COUNT_EPOCH_MILLISECONDS: i64 = 1_735_689_600_000;
 const COUNT_PER_MILLISECOND_BITS: u32 = 7;
 /// Decisions that may have been begun and never logged before a gateway ended.
 const COUNT_GAP: u64 = 1 << 20;
+
+/// Double sales that wait for their judge; more are found than are judged only after a great loss.
+const DOUBLES_WAITING_MAX: usize = 1024;
 
 /// Why a store in Redis cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -117,11 +121,15 @@ impl RedisStore {
         let lane =
             Lane::new(log_dir.clone(), options.disk_free_bytes_min, log, Arc::clone(&balances), state_sender);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
+        let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
         let shared = Arc::new(Shared {
             options: options.clone(),
+            marks: Marks::open(dir),
+            repairing: watch::channel(false).0,
+            doubles,
+            head,
             balances,
             gateway,
-            id: head.id.clone(),
             count: AtomicU64::new(first_count(now, last)),
             turns: Turns::new(),
             lane: Mutex::new(Some(jobs)),
@@ -144,9 +152,13 @@ impl RedisStore {
         crate::telemetry::store_is(StoreState::Ready.name());
         let lane = tokio::spawn(lane.run(waiting));
         shared.settle_gateway(gateway).await?;
-        let upkeep = tokio::spawn(Arc::clone(&shared).keep_up());
+        let upkeep = tokio::spawn(Arc::clone(&shared).keep_up(from));
         let fleet = tokio::spawn(Arc::clone(&shared).read_fleet());
-        Ok(Self { shared, tasks: Mutex::new(vec![upkeep, fleet, lane]) })
+        Ok(Self {
+            shared,
+            tasks: Mutex::new(vec![upkeep, fleet, lane]),
+            double_sales: Mutex::new(Some(double_sales)),
+        })
     }
 }
 

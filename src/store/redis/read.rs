@@ -1,12 +1,12 @@
 //! The store in Redis behind the store traits: claims, outcomes, positions, and the store as a whole.
 
-use super::RedisStore;
 use super::cell::Value;
 use super::layout::{awaited_of, claim_bucket, key_of, partitions};
 use super::ledger::{Place, Shown, list_of, shown};
 use super::link::{Batch, Tag};
 use super::transaction::{DECISION_LOOK_EVERY, DECISION_WAIT_MAX};
 use super::work::Work;
+use super::{RedisStore, Shared};
 use crate::clock::Stopwatch;
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
@@ -15,8 +15,8 @@ use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::store::log::free_bytes;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, Store, StoreError,
-    StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, PurchaseBook, Store,
+    StoreError, StoreState,
 };
 use crate::telemetry::StoreGauges;
 use std::collections::BTreeMap;
@@ -73,9 +73,29 @@ impl RedisStore {
         Ok(Some(outcomes))
     }
 
+    /// The first codes behind `after`. Buckets are in no order, so every page walks over all codes; it holds no more
+    /// of them than it gives.
+    async fn first_codes(&self, after: Option<&CodeKey>, limit: usize) -> Result<Vec<CodeKey>, StoreError> {
+        let mut first: BTreeMap<CodeKey, ()> = BTreeMap::new();
+        for partitions in self.shared.ledger.layout.walk() {
+            for key in self.shared.codes_of(&partitions).await? {
+                if after.is_some_and(|after| key <= *after) {
+                    continue;
+                }
+                first.insert(key, ());
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+        }
+        Ok(first.into_keys().collect())
+    }
+}
+
+impl Shared {
     /// The codes of some partitions, in no order.
     pub(super) async fn codes_of(&self, partitions: &[Tag]) -> Result<Vec<CodeKey>, StoreError> {
-        let ledger = &self.shared.ledger;
+        let ledger = &self.ledger;
         let mut batch = Batch::default();
         for tag in partitions {
             for bucket in 0..ledger.layout.buckets.claims {
@@ -93,24 +113,6 @@ impl RedisStore {
             }
         }
         Ok(codes)
-    }
-
-    /// The first codes behind `after`. Buckets are in no order, so every page walks over all codes; it holds no more
-    /// of them than it gives.
-    async fn first_codes(&self, after: Option<&CodeKey>, limit: usize) -> Result<Vec<CodeKey>, StoreError> {
-        let mut first: BTreeMap<CodeKey, ()> = BTreeMap::new();
-        for partitions in self.shared.ledger.layout.walk() {
-            for key in self.codes_of(&partitions).await? {
-                if after.is_some_and(|after| key <= *after) {
-                    continue;
-                }
-                first.insert(key, ());
-                if first.len() > limit {
-                    first.pop_last();
-                }
-            }
-        }
-        Ok(first.into_keys().collect())
     }
 }
 
@@ -243,6 +245,10 @@ impl Store for RedisStore {
         self.shared.state.clone()
     }
 
+    fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<DoubleSale>> {
+        self.double_sales.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn gauges(&self) -> StoreGauges {
         let shared = &self.shared;
         StoreGauges {
@@ -275,7 +281,7 @@ impl Store for RedisStore {
                 }
             }
             if was_open {
-                shared.write_balances().await;
+                shared.checkpoint().await;
                 if let Err(error) = shared.tidy().await {
                     tracing::warn!(%error, "finished changes stay on the list; they are settled at the next start");
                 }

@@ -30,6 +30,15 @@ struct Loaded {
     changed_at: Option<Timestamp>,
 }
 
+/// The rows of an event as they are kept.
+pub(super) fn encoded_rows(event: &LogEvent) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let row = |row: &RegistryRow| {
+        let bytes = postcard::to_stdvec(row).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        Ok((row.identity(), bytes))
+    };
+    event.registry.iter().map(row).collect()
+}
+
 impl RegistryStore for RedisStore {
     fn load_registry(&self) -> Answering<'_, Result<Registry, StoreError>> {
         Box::pin(async move {
@@ -113,14 +122,10 @@ impl Shared {
             }
             let version = stands + 1;
             event.registry_version = Some((version, RegistryMoment(at)));
-            let encoded = event.registry.iter().map(|row| {
-                let bytes = postcard::to_stdvec(row).map_err(|e| StoreError::Unreadable(e.to_string()))?;
-                Ok((row.identity(), bytes))
-            });
             let put = RowsPut {
                 versions: (stands, version),
                 changed_at: at.as_microsecond(),
-                rows: encoded.collect::<Result<_, StoreError>>()?,
+                rows: encoded_rows(&event)?,
             };
             match self.make(Work::of_event(Vec::new(), Some(put), event)?).await {
                 Ok(()) => return Ok((statuses, version)),

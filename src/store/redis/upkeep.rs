@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether Redis lost anything.
+const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the registry is looked at.
 const REGISTRY_EVERY: Duration = Duration::from_secs(1);
 /// How often the checkpoint is written.
@@ -22,15 +24,22 @@ const ALIVE_MAX: Duration = Duration::from_secs(15);
 
 impl Shared {
     /// Works until the store is closed.
-    pub async fn keep_up(self: Arc<Self>) {
+    pub async fn keep_up(self: Arc<Self>, from: u64) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut alive, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
         let mut registry = Stopwatch::start();
+        let (mut looked, mut verified) = (Stopwatch::start(), !self.options.reconcile);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.closing.cancelled() => return,
+            }
+            if !verified {
+                verified = told(self.reconcile_from(from).await);
+            } else if self.options.reconcile && looked.elapsed() >= LOST_LOOK_EVERY {
+                looked = Stopwatch::start();
+                told(self.reconcile().await);
             }
             if let Err(error) = self.tidy().await {
                 tracing::debug!(%error, "Redis is not kept up to date");
@@ -49,16 +58,23 @@ impl Shared {
             }
             if checkpoint.elapsed() >= CHECKPOINT_EVERY {
                 checkpoint = Stopwatch::start();
-                self.write_balances().await;
+                self.checkpoint().await;
             }
         }
     }
 
-    /// Writes all balances, and remembers up to where.
-    pub async fn write_balances(&self) {
+    /// Writes all balances and marks, and remembers up to where.
+    pub async fn checkpoint(&self) {
         let position = self.logged_up_to();
-        match self.balances.write().await {
-            Ok(()) => self.write_checkpoint(position),
+        let written = async {
+            self.balances.write().await?;
+            Ok::<_, StoreError>(self.write_marks().await?)
+        };
+        match written.await {
+            Ok(()) => {
+                self.marks.save(&self.directory.path);
+                self.write_checkpoint(position);
+            }
             Err(error) => tracing::warn!(%error, "balances wait to be written"),
         }
     }
@@ -66,6 +82,7 @@ impl Shared {
     /// Writes what changed and takes finished changes off the list.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.balances.write().await?;
+        self.write_marks().await?;
         let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
         let mut batch = Batch::default();
         effects::retire(&mut batch, self.gateway, &retired);
@@ -114,6 +131,14 @@ impl Shared {
             tracing::debug!(%error, "the fleet was not told that this gateway ends");
         }
     }
+}
+
+/// Whether it went well; what did not is tried again.
+fn told(reconciled: Result<(), StoreError>) -> bool {
+    if let Err(error) = &reconciled {
+        tracing::warn!(%error, "what Redis holds is not compared with the log yet");
+    }
+    reconciled.is_ok()
 }
 
 pub(super) fn alive_key(gateway: u16) -> Vec<u8> {

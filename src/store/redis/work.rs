@@ -111,6 +111,10 @@ impl Shared {
         if self.closing.is_cancelled() {
             return Err(closed());
         }
+        if *self.repairing.borrow() {
+            let why = "Redis lost writes, which are being put back; ask again in a moment";
+            return Err(StoreError::Away(why.to_owned()));
+        }
         match &*self.state.borrow() {
             StoreState::Ready => Ok(()),
             StoreState::Full(why) => Err(StoreError::Full(why.clone())),
@@ -220,6 +224,7 @@ impl Shared {
             tokio::join!(self.append(entry), self.until_done(|| self.ledger.link.run(batch.clone())));
         logged?;
         put?;
+        self.marks.touch(self.partitions_of(id, event).into_iter());
         self.retired.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(id);
         Ok(())
     }

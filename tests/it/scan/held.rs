@@ -163,6 +163,10 @@ impl Store for HeldStore {
         self.inner.state()
     }
 
+    fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<tracegate::store::DoubleSale>> {
+        self.inner.double_sales()
+    }
+
     fn gauges(&self) -> StoreGauges {
         self.inner.gauges()
     }

@@ -1,0 +1,325 @@
+//! Puts back what Redis lost: this gateway's log holds everything that it acknowledged. What another gateway sold
+//! meanwhile stays, and is told as a double sale: only the trade's rules can say what follows from it.
+
+use super::Shared;
+use super::balances::Sum;
+use super::cell::{Cell, Value};
+use super::commands;
+use super::decision::{Decision, DecisionId, Facts, State};
+use super::effects;
+use super::head;
+use super::lane::{self, Job};
+use super::layout::{registry_head, registry_rows};
+use super::ledger::{Decided, Place, Shown, history_of, shown, version_of};
+use super::link::{Batch, Tag};
+use super::marks::Lost;
+use crate::domain::claim::History;
+use crate::domain::code::CodeKey;
+use crate::domain::party::Pool;
+use crate::store::{DoubleSale, LogEvent, StoreError};
+use redis::Value as Reply;
+use std::collections::HashMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Events that are read ahead.
+const EVENTS_AHEAD: usize = 256;
+/// How often one event is tried again because somebody else changed the same codes, or is not decided.
+const ATTEMPTS_MAX: usize = 200;
+/// Between two attempts.
+const TRY_EVERY: Duration = Duration::from_millis(50);
+
+/// Something of an event that must stand.
+struct Kept {
+    place: Place,
+    value: Value,
+    kind: Kind,
+}
+
+/// How two values of one place are told apart.
+enum Kind {
+    /// By the events of a code's history.
+    Claim(CodeKey, History),
+    /// By their versions.
+    Outcome,
+    /// By which of a gateway's decisions came later.
+    Purchase,
+}
+
+/// A logged event.
+type Logged = (DecisionId, LogEvent);
+
+impl Shared {
+    /// Looks whether Redis lost anything of this gateway; puts it back.
+    pub async fn reconcile(&self) -> Result<(), StoreError> {
+        if self.restore_head().await? {
+            tracing::error!("Redis is empty: what this gateway acknowledged is put back from its log");
+        }
+        let lost = self.find_lost().await?;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(partitions = lost.len(), "Redis lost writes; they are put back from the log");
+        self.repairing.send_replace(true);
+        let repaired = self.put_back(&lost).await;
+        if repaired.is_ok() {
+            self.balances.write_all();
+            self.marks.touch(lost.keys().copied().map(Tag::Partition));
+            self.write_marks().await?;
+            self.repairing.send_replace(false);
+            tracing::info!("what Redis had lost of this gateway is back");
+        }
+        repaired
+    }
+
+    /// At start: what was logged last may never have been looked at again.
+    pub async fn reconcile_from(&self, position: u64) -> Result<(), StoreError> {
+        let mut lost = self.find_lost().await?;
+        for number in 0..super::layout::PARTITIONS {
+            let from = lost.entry(number).or_insert(position);
+            *from = position.min(*from);
+        }
+        self.put_back(&lost).await
+    }
+
+    async fn restore_head(&self) -> Result<bool, StoreError> {
+        head::put_again(&self.ledger.link, &self.head, self.gateway, &self.directory.id).await
+    }
+
+    /// Puts back everything that was logged since the positions of lost partitions.
+    async fn put_back(&self, lost: &Lost) -> Result<(), StoreError> {
+        let Some(from) = lost.values().min().copied() else { return Ok(()) };
+        let to = self.logged_up_to();
+        let mut events = self.logged_between(from, to);
+        // What a position adds up to is known only from the whole log.
+        let mut totals: HashMap<(Pool, String), Sum> = HashMap::new();
+        while let Some(event) = events.recv().await {
+            let (id, event) = event?;
+            for (pool, code, delta) in &event.adds {
+                if from == 0 && is_lost(self.ledger.layout.balance(pool, code).0, lost) {
+                    totals.entry((pool.clone(), code.clone())).or_default().add(delta);
+                }
+            }
+            if self.partitions_of(id, &event).into_iter().any(|tag| is_lost(tag, lost)) {
+                self.put_event_back(id, event).await?;
+            }
+        }
+        self.take_over_totals(totals, to).await
+    }
+
+    async fn take_over_totals(
+        &self,
+        totals: HashMap<(Pool, String), Sum>,
+        up_to: u64,
+    ) -> Result<(), StoreError> {
+        let closed = || StoreError::Stopped("the store is closed".to_owned());
+        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (sender, answer) = oneshot::channel();
+        lane.ok_or_else(closed)?.send(Job::Totals(totals, up_to, sender)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    fn logged_between(&self, from: u64, to: u64) -> mpsc::Receiver<Result<Logged, StoreError>> {
+        let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
+        let dir = self.log_dir.clone();
+        tokio::task::spawn_blocking(move || {
+            let read = || -> Result<(), StoreError> {
+                for logged in lane::events(&dir, from, to)? {
+                    if sender.blocking_send(Ok(logged?)).is_err() {
+                        return Ok(());
+                    }
+                }
+                Ok(())
+            };
+            if let Err(error) = read() {
+                drop(sender.blocking_send(Err(error)));
+            }
+        });
+        receiver
+    }
+
+    /// Everything that one event says stands again, or something newer that rests on it.
+    async fn put_event_back(&self, id: DecisionId, event: LogEvent) -> Result<(), StoreError> {
+        let kept = self.kept_of(id, &event).await?;
+        let mut left: Vec<&Kept> = kept.iter().collect();
+        for _ in 0..ATTEMPTS_MAX {
+            if left.is_empty() {
+                break;
+            }
+            left = self.put_values(&left, &event).await?;
+            if !left.is_empty() {
+                // signal: Redis tells nobody when a decision is made.
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+        }
+        if !left.is_empty() {
+            return Err(StoreError::Undecided);
+        }
+        let mut batch = Batch::default();
+        effects::put(&mut batch, &self.ledger.layout, &event)?;
+        self.put_registry_back(&mut batch, &event)?;
+        self.ledger.link.run(batch).await?;
+        Ok(())
+    }
+
+    /// The values of an event, under its own decision; it stands from now on, whatever stood: the log is right.
+    async fn kept_of(&self, id: DecisionId, event: &LogEvent) -> Result<Vec<Kept>, StoreError> {
+        let layout = &self.ledger.layout;
+        let mut by_facts: HashMap<Facts, DecisionId> = HashMap::new();
+        let mut decisions = Vec::new();
+        let mut kept = Vec::new();
+        let mut own_facts = None;
+        for (key, history) in &event.claims {
+            let value = match Facts::of(history) {
+                Some(facts) => Value::Facts(*by_facts.entry(facts).or_insert_with(|| {
+                    if own_facts.is_none() {
+                        own_facts = Some(facts);
+                        return id;
+                    }
+                    let other = self.next_id();
+                    decisions.push((other, Decision { state: State::As(id), facts: Some(facts) }));
+                    other
+                })),
+                None => stored(id, history.version, history)?,
+            };
+            let place = Place::Claim(layout.claim(key));
+            kept.push(Kept { place, value, kind: Kind::Claim(key.clone(), history.clone()) });
+        }
+        for (key, outcome) in &event.outcomes {
+            let (tag, key) = layout.outcome(key);
+            let value = stored(id, outcome.version, outcome)?;
+            kept.push(Kept { place: Place::Record(tag, key), value, kind: Kind::Outcome });
+        }
+        for record in &event.purchases {
+            let (tag, key) = layout.purchase(&record.identity());
+            let value = stored(id, 1, record)?;
+            kept.push(Kept { place: Place::Record(tag, key), value, kind: Kind::Purchase });
+        }
+        decisions.push((id, Decision { state: State::Committed, facts: own_facts }));
+        let mut batch = Batch::default();
+        for (id, decision) in &decisions {
+            let place = layout.decision(*id);
+            let mut cmd = redis::cmd("HSET");
+            cmd.arg(&place.key).arg(&place.field).arg(decision.encode());
+            batch.put(place.tag, cmd);
+        }
+        self.ledger.link.run(batch).await?;
+        Ok(kept)
+    }
+
+    /// Puts values where something older or nothing stands; gives those that must be looked at again.
+    async fn put_values<'a>(&self, kept: &[&'a Kept], event: &LogEvent) -> Result<Vec<&'a Kept>, StoreError> {
+        let places: Vec<_> = kept.iter().map(|kept| &kept.place).collect();
+        let cells = self.ledger.cells(&places).await?;
+        let decided = self.ledger.decided(cells.iter().flatten()).await?;
+        let mut left = Vec::new();
+        let mut put = Vec::new();
+        let mut batch = Batch::default();
+        for (kept, cell) in kept.iter().zip(&cells) {
+            match standing(kept, cell.as_ref(), &decided)? {
+                Standing::There => {}
+                Standing::NotDecided => left.push(*kept),
+                Standing::Double(ours) => self.tell_double(ours, event).await,
+                Standing::Missing(before) => {
+                    swap(&mut batch, kept, cell.as_ref().map(|cell| cell.now.by()), before);
+                    put.push(*kept);
+                }
+            }
+        }
+        for (kept, reply) in put.into_iter().zip(self.ledger.link.run(batch).await?) {
+            if reply != Reply::BulkString(kept.value.by().bytes().to_vec()) {
+                left.push(kept);
+            }
+        }
+        Ok(left)
+    }
+
+    async fn tell_double(&self, (key, ours): (CodeKey, History), event: &LogEvent) {
+        let request = event.outcomes.first().map(|(key, _)| key.clone());
+        tracing::error!("a box was sold twice while Redis had lost its first sale");
+        if self.doubles.send(DoubleSale { key, ours, request }).await.is_err() {
+            tracing::error!("nobody judges double sales; they are found again at the next start");
+        }
+    }
+
+    fn put_registry_back(&self, batch: &mut Batch, event: &LogEvent) -> Result<(), StoreError> {
+        if let Some((version, moment)) = &event.registry_version {
+            let rows = super::registry::encoded_rows(event)?;
+            let (head, key) = (registry_head(), registry_rows());
+            let cmd = commands::restore_rows(&head, &key, *version, moment.0.as_microsecond(), &rows);
+            batch.put(Tag::Registry, cmd);
+        }
+        Ok(())
+    }
+}
+
+/// How a value that must stand stands.
+enum Standing {
+    There,
+    NotDecided,
+    /// It is missing; what stands is older, and it rests on that.
+    Missing(Option<Value>),
+    /// Something else stands that does not know of it.
+    Double((CodeKey, History)),
+}
+
+fn standing(kept: &Kept, cell: Option<&Cell>, decided: &Decided) -> Result<Standing, StoreError> {
+    let value = match shown(cell, decided) {
+        Shown::Undecided(_) => return Ok(Standing::NotDecided),
+        Shown::Nothing => return Ok(Standing::Missing(None)),
+        Shown::This(value) => value,
+    };
+    let version = version_of(&value, decided)?;
+    let (key, ours) = match &kept.kind {
+        Kind::Claim(key, ours) => (key, ours),
+        Kind::Outcome => {
+            let older = matches!(&kept.value, Value::Stored { version: ours, .. } if version < *ours);
+            return Ok(if older { Standing::Missing(Some(value)) } else { Standing::There });
+        }
+        Kind::Purchase => {
+            let (by, ours) = (value.by(), kept.value.by());
+            let older = by.gateway() == ours.gateway() && by.count() < ours.count();
+            return Ok(if older { Standing::Missing(Some(value)) } else { Standing::There });
+        }
+    };
+    let theirs = history_of(&value, decided)?;
+    // A sale may have been confirmed or voided since: it is the same one with another status.
+    let knows = |history: &History, other: &History| {
+        other.events.iter().all(|event| history.events.iter().any(|known| known.is_same(event)))
+    };
+    Ok(match (knows(&theirs, ours), knows(ours, &theirs)) {
+        (true, true) if theirs.version < ours.version => Standing::Missing(Some(value)),
+        (true, _) => Standing::There,
+        (false, true) => Standing::Missing(Some(value)),
+        (false, false) => Standing::Double((key.clone(), ours.clone())),
+    })
+}
+
+fn swap(batch: &mut Batch, kept: &Kept, expected: Option<DecisionId>, before: Option<Value>) {
+    let mut now = kept.value.clone();
+    if let (Kind::Purchase, Value::Stored { version, .. }, Some(Value::Stored { version: was, .. })) =
+        (&kept.kind, &mut now, &before)
+    {
+        *version = was.saturating_add(1);
+    }
+    let cell = Cell { now, before };
+    let writer = kept.value.by();
+    match &kept.place {
+        Place::Claim(place) => {
+            batch.put(place.tag, commands::swap_claim(place, writer, expected, Some(&cell)));
+        }
+        Place::Record(tag, key) => {
+            batch.put(*tag, commands::swap_record(key, writer, expected, Some(&cell)));
+        }
+    }
+}
+
+fn stored<T: serde::Serialize>(by: DecisionId, version: u32, value: &T) -> Result<Value, StoreError> {
+    let bytes = postcard::to_stdvec(value).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+    Ok(Value::Stored { by, version, bytes })
+}
+
+fn is_lost(tag: Tag, lost: &Lost) -> bool {
+    matches!(tag, Tag::Partition(number) if lost.contains_key(&number))
+}
