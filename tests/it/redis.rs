@@ -1,6 +1,7 @@
-//! Many gateways over one Redis.
+//! Many gateways over one Redis, and what they demand of it.
 
 mod fleet;
+mod guards;
 mod kills;
 mod losses;
 mod races;

@@ -14,6 +14,10 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+mod primaries;
+
+pub(super) use primaries::Said;
+
 /// How often the cluster client itself follows a moved slot or connects again. Not 0: a redirection uses it up too.
 const CLUSTER_RETRIES: u32 = 4;
 /// Slots of a cluster.
@@ -215,6 +219,21 @@ impl Link {
         Ok(connection)
     }
 
+    async fn cluster(
+        &self,
+        client: &ClusterClient,
+        current: &Mutex<Option<ClusterConnection>>,
+    ) -> Result<ClusterConnection, LinkError> {
+        let known = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(connection) = known {
+            return Ok(connection);
+        }
+        let made = client.get_async_connection().await;
+        let made = made.map_err(|error| LinkError::Away(error.to_string()))?;
+        *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+        Ok(made)
+    }
+
     /// One pipeline for each tag, all at once.
     async fn run_on_cluster(
         &self,
@@ -223,15 +242,7 @@ impl Link {
         batch: Batch,
     ) -> Result<Vec<Value>, LinkError> {
         let away = |error: RedisError| LinkError::Away(error.to_string());
-        let known = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let connection = match known {
-            Some(connection) => connection,
-            None => {
-                let made = client.get_async_connection().await.map_err(away)?;
-                *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
-                made
-            }
-        };
+        let connection = self.cluster(client, current).await?;
         let count = batch.len();
         let mut by_tag: BTreeMap<Tag, (Vec<usize>, Vec<Cmd>)> = BTreeMap::new();
         for (place, (tag, cmd)) in batch.0.into_iter().enumerate() {

@@ -15,8 +15,9 @@
 //! put where none stands; then the change goes into this gateway's own log ([`lane`]) and only then is it answered.
 //! Whatever is sent to Redis may be sent twice. The log beside Redis holds all that this gateway ever acknowledged.
 //!
-//! Reading order: `address`, `link` (the connection), `layout` (where things lie), `decision`, `cell` (what stands
-//! there), `ledger` (reading), `transaction`, `work` (a change from its beginning to its end), `lane`, `balances`.
+//! Reading order: `address`, `link` (the connection), `guards` (whether this Redis is fit), `layout` (where things
+//! lie), `decision`, `cell` (what stands there), `ledger` (reading), `transaction`, `work` (a change from its beginning
+//! to its end), `lane`, `balances`.
 
 mod address;
 mod balances;
@@ -26,6 +27,7 @@ mod decision;
 mod effects;
 mod feed;
 mod fleet;
+mod guards;
 mod head;
 mod lane;
 mod layout;
@@ -44,6 +46,7 @@ mod upkeep;
 mod work;
 
 pub use address::{Address, BadAddress};
+pub use guards::{Problem, Severity};
 pub use open::OpenError;
 
 use super::directory::Directory;
@@ -85,6 +88,9 @@ pub struct RedisOptions {
     pub segment_bytes_max: u64,
     /// Whether what Redis loses is put back. Only tests that show what happens without it turn it off.
     pub reconcile: bool,
+    /// Whether a Redis may be used that keeps nothing on disk: for a trial, never where anybody is paid by it. A
+    /// restart of Redis then forgets every sale; each gateway's own log still has those that it acknowledged.
+    pub allow_volatile: bool,
 }
 
 impl RedisOptions {
@@ -99,6 +105,7 @@ impl RedisOptions {
             disk_free_bytes_min: 256 << 20,
             segment_bytes_max: 256 << 20,
             reconcile: true,
+            allow_volatile: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::balances::Balances;
 use super::decision::DecisionId;
+use super::guards::{self, Problem};
 use super::head;
 use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
@@ -47,6 +48,14 @@ pub enum OpenError {
     /// Redis refused or is away.
     #[error("{0}. Check store.url and that Redis is running")]
     Redis(String),
+    /// Redis is not set up to keep a ledger; everything that must be changed.
+    #[error(
+        "this Redis is not set up to keep a ledger. {} thing(s) to change (`CONFIG REWRITE` keeps what `CONFIG SET` \
+         changed):\n  {}",
+        .0.len(),
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+    )]
+    Unfit(Vec<Problem>),
     /// Redis holds no deployment.
     #[error(
         "this Redis holds no deployment of tracegate{}. If it is new, start once with --init-codes N (the codes that it \
@@ -101,6 +110,7 @@ impl RedisStore {
     /// Joins the deployment in Redis, with a log in `dir`.
     pub async fn open(dir: &Path, options: &RedisOptions, now: Timestamp) -> Result<Self, OpenError> {
         let link = Arc::new(Link::new(&options.address, options.answer_max)?);
+        guards::check(&link, options).await?;
         let path = dir.to_owned();
         let fault = |error: tokio::task::JoinError| OpenError::Foreign(error.to_string());
         let directory =

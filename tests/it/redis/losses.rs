@@ -80,9 +80,9 @@ async fn the_last_writes_come_back_after_a_start_from_old_files() {
 /// Sells a box at one gateway, loses it, sells it at another; gives how many sales are known at last.
 async fn sold_twice(reconcile: bool) -> usize {
     let mut server = RedisServer::start();
-    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (url, dirs) = (server.url(), [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()]);
     let open = async |at: usize| {
-        let options = RedisOptions { reconcile, ..options(&server.url()) };
+        let options = RedisOptions { reconcile, ..options(&url) };
         RedisStore::open(dirs[at].path(), &options, moment(0)).await.unwrap()
     };
     let second = open(1).await;
