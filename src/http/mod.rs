@@ -60,6 +60,7 @@ fn parts(watched: &Watched) -> [Part; 3] {
     let store = match &*watched.store.borrow() {
         StoreState::Ready => Ok("ready"),
         StoreState::Full(why) => Err(format!("full: {why}")),
+        StoreState::Away(why) => Err(format!("away: {why}")),
         StoreState::Stopped(why) => Err(format!("stopped: {why}")),
     };
     // Answers are right without the index, but slower: whoever balances load waits for it.

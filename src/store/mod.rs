@@ -126,6 +126,8 @@ pub enum StoreState {
     Ready,
     /// Not now, and why; it recovers by itself.
     Full(String),
+    /// Not while the ledger's servers do not answer, and why; it recovers by itself.
+    Away(String),
     /// Not until a restart, and why.
     Stopped(String),
 }
@@ -136,6 +138,7 @@ impl StoreState {
         match self {
             Self::Ready => "ready",
             Self::Full(_) => "full",
+            Self::Away(_) => "away",
             Self::Stopped(_) => "stopped",
         }
     }

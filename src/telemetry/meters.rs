@@ -35,7 +35,7 @@ pub const IMPORTED: [&str; 4] = ["added", "known", "added_to_known", "refused"];
 pub const READY_PARTS: [&str; 3] = ["store", "index", "listener"];
 /// Who could answer a look-up.
 const ANSWERS: [&str; 3] = ["never", "recent", "ledger"];
-const STATES: [&str; 3] = ["ready", "full", "stopped"];
+const STATES: [&str; 4] = ["ready", "full", "away", "stopped"];
 const ROW_KINDS: [&str; 4] = ["institutions", "drugs", "no_code_entries", "own_schemes"];
 
 static METERS: OnceLock<Meters> = OnceLock::new();

@@ -1,5 +1,6 @@
 //! Many gateways over one Redis, and what they demand of it.
 
+mod faults;
 mod fleet;
 mod guards;
 mod kills;

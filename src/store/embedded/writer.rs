@@ -104,7 +104,7 @@ impl Writer {
         let Job::Follow(follower, reply) = job else { return Some(job) };
         let stopped = match &*self.state.borrow() {
             StoreState::Stopped(why) => Some(StoreError::Stopped(why.clone())),
-            StoreState::Ready | StoreState::Full(_) => None,
+            StoreState::Ready | StoreState::Full(_) | StoreState::Away(_) => None,
         };
         if stopped.is_none() {
             self.follower = Some(follower);
@@ -174,7 +174,9 @@ impl Writer {
         if changed {
             match &state {
                 StoreState::Ready => tracing::info!("the store takes changes again"),
-                StoreState::Full(why) => tracing::error!(%why, "the store takes no changes"),
+                StoreState::Full(why) | StoreState::Away(why) => {
+                    tracing::error!(%why, "the store takes no changes");
+                }
                 StoreState::Stopped(why) => {
                     tracing::error!(%why, "the store has stopped; restart the gateway")
                 }

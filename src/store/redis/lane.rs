@@ -3,6 +3,7 @@
 
 use super::balances::{Balances, Sum};
 use super::decision::DecisionId;
+use super::health::Health;
 use crate::domain::code::CodeKey;
 use crate::store::log::{self, EventLog, LogError, OpenError, free_bytes};
 use crate::store::{
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// How often a full disk is looked at again.
 const FULL_LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -49,7 +50,7 @@ pub(super) struct Lane {
     end: Arc<AtomicU64>,
     balances: Arc<Balances>,
     follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
-    state: watch::Sender<StoreState>,
+    health: Arc<Health>,
     looked_at_disk: Option<Stopwatch>,
 }
 
@@ -59,11 +60,11 @@ impl Lane {
         disk_free_bytes_min: u64,
         log: EventLog,
         balances: Arc<Balances>,
-        state: watch::Sender<StoreState>,
+        health: Arc<Health>,
     ) -> Self {
         let end = Arc::new(AtomicU64::new(log.durable_end()));
         let (log, follower, looked_at_disk) = (Some(log), Arc::default(), None);
-        Self { dir, disk_free_bytes_min, log, end, balances, follower, state, looked_at_disk }
+        Self { dir, disk_free_bytes_min, log, end, balances, follower, health, looked_at_disk }
     }
 
     /// The position after what is durable; kept up to date.
@@ -80,7 +81,7 @@ impl Lane {
     pub async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut jobs = Vec::new();
         loop {
-            let full = matches!(*self.state.borrow(), StoreState::Full(_));
+            let full = matches!(self.health.disk(), StoreState::Full(_));
             let count = if full {
                 match tokio::time::timeout(FULL_LOOK_AGAIN, waiting.recv_many(&mut jobs, GROUP_MAX)).await {
                     Ok(count) => count,
@@ -139,31 +140,18 @@ impl Lane {
     /// write succeeds: nothing new is begun on a full disk, but what was begun must be finished.
     fn look_at_disk(&mut self) {
         self.looked_at_disk = Some(Stopwatch::start());
-        if matches!(*self.state.borrow(), StoreState::Stopped(_)) {
+        if matches!(self.health.disk(), StoreState::Stopped(_)) {
             return;
         }
         let least = self.disk_free_bytes_min;
         match free_bytes(&self.dir) {
-            Ok(free) if free < least => self.say(StoreState::Full(format!(
+            Ok(free) if free < least => self.health.say_disk(StoreState::Full(format!(
                 "the disk is full: {free} bytes are free, {least} are needed; free space in {}",
                 self.dir.display()
             ))),
-            Ok(_) => self.say(StoreState::Ready),
+            Ok(_) => self.health.say_disk(StoreState::Ready),
             Err(error) => tracing::warn!(%error, "free disk space cannot be told"),
         }
-    }
-
-    fn say(&self, state: StoreState) {
-        if *self.state.borrow() == state {
-            return;
-        }
-        match &state {
-            StoreState::Ready => tracing::info!("the store takes changes again"),
-            StoreState::Full(why) => tracing::error!(%why, "the store takes no changes"),
-            StoreState::Stopped(why) => tracing::error!(%why, "the store has stopped; restart the gateway"),
-        }
-        telemetry::store_is(state.name());
-        self.state.send_replace(state);
     }
 
     async fn append(&mut self, entries: Vec<(Box<Entry>, oneshot::Sender<Result<(), CommitError>>)>) {
@@ -209,7 +197,7 @@ impl Lane {
             (log, receipt)
         });
         let Ok((log, receipt)) = writing.await else {
-            self.say(StoreState::Stopped("a fault in the writer of the log".to_owned()));
+            self.health.say_disk(StoreState::Stopped("a fault in the writer of the log".to_owned()));
             return Err(CommitError::Unknown("a fault in the writer of the log".to_owned()));
         };
         self.log = Some(log);
@@ -221,7 +209,7 @@ impl Lane {
 
     fn failed(&self, error: &LogError) -> CommitError {
         let why = error.to_string();
-        self.say(if error.retryable() {
+        self.health.say_disk(if error.retryable() {
             StoreState::Full(why.clone())
         } else {
             StoreState::Stopped(why.clone())

@@ -5,6 +5,7 @@ use super::commands;
 use super::decision::{Decision, DecisionId, State};
 use super::layout::{ClaimPlace, Layout};
 use super::link::{Batch, Link, LinkError, Tag};
+use crate::clock::Stopwatch;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::store::StoreError;
@@ -12,9 +13,13 @@ use dashmap::{DashMap, DashSet};
 use redis::Value as Reply;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Decisions that are remembered, at most; a decision never changes.
 const REMEMBERED_MAX: usize = 1 << 18;
+
+/// Decisions that are suspected at a time, at most.
+const SUSPECTS_MAX: usize = 1 << 16;
 
 /// Where a cell stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +44,15 @@ pub(super) struct Ledger {
     pub layout: Arc<Layout>,
     known: Arc<DashMap<DecisionId, Decision>>,
     open: Arc<DashSet<DecisionId>>,
+    /// Decisions that were looked for and did not stand, and since when.
+    suspects: Arc<DashMap<DecisionId, Stopwatch>>,
+}
+
+/// What was read, where everything about it is decided.
+pub(super) enum Read<T> {
+    Known(T),
+    /// Somebody's decision is not known yet.
+    Undecided(DecisionId),
 }
 
 /// Decisions as they stand; one that is missing is not known.
@@ -46,7 +60,13 @@ pub(super) type Decided = HashMap<DecisionId, Decision>;
 
 impl Ledger {
     pub fn new(link: Arc<Link>, layout: Layout) -> Self {
-        Self { link, layout: Arc::new(layout), known: Arc::default(), open: Arc::default() }
+        Self {
+            link,
+            layout: Arc::new(layout),
+            known: Arc::default(),
+            open: Arc::default(),
+            suspects: Arc::default(),
+        }
     }
 
     /// From now on a decision of this gateway is not known, whatever Redis says: it is not on disk yet.
@@ -177,9 +197,35 @@ impl Ledger {
         Ok(decided)
     }
 
-    /// The histories that stand at codes; the outer `None` = somebody's decision is not known yet.
-    #[expect(clippy::type_complexity, reason = "histories of codes, where everything about them is decided")]
-    pub async fn histories(&self, keys: &[CodeKey]) -> Result<Option<Vec<Option<History>>>, StoreError> {
+    /// A decision was looked for and does not stand. Usually it will in a moment; where nobody is left to make it,
+    /// it must be settled.
+    pub fn suspect(&self, id: DecisionId) {
+        if !self.is_open(id) && self.suspects.len() < SUSPECTS_MAX {
+            self.suspects.entry(id).or_insert_with(Stopwatch::start);
+        }
+    }
+
+    /// The decisions that did not stand for so long, taken off the list.
+    pub fn suspects_since(&self, age: Duration) -> Vec<DecisionId> {
+        let old: Vec<_> = self
+            .suspects
+            .iter()
+            .filter(|suspect| suspect.value().elapsed() >= age)
+            .map(|suspect| *suspect.key())
+            .collect();
+        for id in &old {
+            self.suspects.remove(id);
+        }
+        old
+    }
+
+    /// Whether a decision is one that this gateway is about to make known.
+    pub fn is_open(&self, id: DecisionId) -> bool {
+        self.open.contains(&id)
+    }
+
+    /// The histories that stand at codes.
+    pub async fn histories(&self, keys: &[CodeKey]) -> Result<Read<Vec<Option<History>>>, StoreError> {
         let places: Vec<_> = keys.iter().map(|key| Place::Claim(self.layout.claim(key))).collect();
         let places: Vec<_> = places.iter().collect();
         let cells = self.cells(&places).await?;
@@ -187,12 +233,12 @@ impl Ledger {
         let mut histories = Vec::with_capacity(keys.len());
         for cell in &cells {
             match shown(cell.as_ref(), &decided) {
-                Shown::Undecided(_) => return Ok(None),
+                Shown::Undecided(id) => return Ok(Read::Undecided(id)),
                 Shown::Nothing => histories.push(None),
                 Shown::This(value) => histories.push(Some(history_of(&value, &decided)?)),
             }
         }
-        Ok(Some(histories))
+        Ok(Read::Known(histories))
     }
 }
 

@@ -91,24 +91,29 @@ impl Batch {
 }
 
 enum Server {
-    Single(Client, Connections),
-    Sentinel(Box<tokio::sync::Mutex<SentinelClient>>, Connections),
-    Cluster(ClusterClient, Mutex<Option<ClusterConnection>>),
+    Single(Client, Connections<MultiplexedConnection>),
+    Sentinel(Box<tokio::sync::Mutex<SentinelClient>>, Connections<MultiplexedConnection>),
+    Cluster(ClusterClient, Connections<ClusterConnection>),
 }
 
 /// The connection in use, and one attempt at a time to make another.
-#[derive(Default)]
-struct Connections {
-    current: Mutex<Option<MultiplexedConnection>>,
+struct Connections<C> {
+    current: Mutex<Option<C>>,
     connecting: tokio::sync::Mutex<()>,
 }
 
-impl Connections {
-    fn get(&self) -> Option<MultiplexedConnection> {
+impl<C> Default for Connections<C> {
+    fn default() -> Self {
+        Self { current: Mutex::new(None), connecting: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<C: Clone> Connections<C> {
+    fn get(&self) -> Option<C> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, connection: Option<MultiplexedConnection>) {
+    fn set(&self, connection: Option<C>) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 }
@@ -147,7 +152,7 @@ impl Link {
                     .overall_response_timeout(Some(answer_max))
                     .build()
                     .map_err(bad)?;
-                Server::Cluster(client, Mutex::new(None))
+                Server::Cluster(client, Connections::default())
             }
         };
         Ok(Self { server, answer_max })
@@ -162,7 +167,15 @@ impl Link {
             Server::Single(_, connections) | Server::Sentinel(_, connections) => {
                 self.run_on_one(connections, batch).await
             }
-            Server::Cluster(client, current) => self.run_on_cluster(client, current, batch).await,
+            Server::Cluster(client, connections) => {
+                let connection = self.connect_to_cluster(client, connections).await?;
+                let answers = run_on_cluster(&connection, batch).await;
+                if let Err(LinkError::Away(_)) = &answers {
+                    // Also where a slot has moved: an answer inside a pipeline does not make the client look again.
+                    connections.set(None);
+                }
+                answers
+            }
         }
     }
 
@@ -173,7 +186,11 @@ impl Link {
         self.run(batch).await?.pop().ok_or_else(|| LinkError::Away("an empty answer".to_owned()))
     }
 
-    async fn run_on_one(&self, connections: &Connections, batch: Batch) -> Result<Vec<Value>, LinkError> {
+    async fn run_on_one(
+        &self,
+        connections: &Connections<MultiplexedConnection>,
+        batch: Batch,
+    ) -> Result<Vec<Value>, LinkError> {
         let mut connection = match connections.get() {
             Some(connection) => connection,
             None => self.connect(connections).await?,
@@ -190,7 +207,10 @@ impl Link {
         answers
     }
 
-    async fn connect(&self, connections: &Connections) -> Result<MultiplexedConnection, LinkError> {
+    async fn connect(
+        &self,
+        connections: &Connections<MultiplexedConnection>,
+    ) -> Result<MultiplexedConnection, LinkError> {
         let _one_at_a_time = connections.connecting.lock().await;
         if let Some(connection) = connections.get() {
             return Ok(connection);
@@ -219,57 +239,56 @@ impl Link {
         Ok(connection)
     }
 
-    async fn cluster(
+    async fn connect_to_cluster(
         &self,
         client: &ClusterClient,
-        current: &Mutex<Option<ClusterConnection>>,
+        connections: &Connections<ClusterConnection>,
     ) -> Result<ClusterConnection, LinkError> {
-        let known = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(connection) = known {
+        if let Some(connection) = connections.get() {
             return Ok(connection);
         }
-        let made = client.get_async_connection().await;
-        let made = made.map_err(|error| LinkError::Away(error.to_string()))?;
-        *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
-        Ok(made)
+        let _one_at_a_time = connections.connecting.lock().await;
+        if let Some(connection) = connections.get() {
+            return Ok(connection);
+        }
+        let connection = tokio::time::timeout(4 * self.answer_max, client.get_async_connection())
+            .await
+            .map_err(|_| LinkError::Away("no connection in time".to_owned()))?
+            .map_err(|error| LinkError::Away(error.to_string()))?;
+        connections.set(Some(connection.clone()));
+        Ok(connection)
     }
+}
 
-    /// One pipeline for each tag, all at once.
-    async fn run_on_cluster(
-        &self,
-        client: &ClusterClient,
-        current: &Mutex<Option<ClusterConnection>>,
-        batch: Batch,
-    ) -> Result<Vec<Value>, LinkError> {
-        let away = |error: RedisError| LinkError::Away(error.to_string());
-        let connection = self.cluster(client, current).await?;
-        let count = batch.len();
-        let mut by_tag: BTreeMap<Tag, (Vec<usize>, Vec<Cmd>)> = BTreeMap::new();
-        for (place, (tag, cmd)) in batch.0.into_iter().enumerate() {
-            let (places, commands) = by_tag.entry(tag).or_default();
-            places.push(place);
-            commands.push(cmd);
-        }
-        let sent = by_tag.into_iter().map(|(tag, (places, commands))| {
-            let mut connection = connection.clone();
-            let route = SingleNodeRoutingInfo::SpecificNode(Route::new(tag.slot(), SlotAddr::Master));
-            async move {
-                let count = commands.len();
-                let answers = connection.route_pipeline(pipeline_of(commands), 0, count, route).await;
-                answers.map(|answers| (places, answers)).map_err(away)
-            }
-        });
-        let mut answers = vec![Value::Nil; count];
-        for part in futures_util::future::join_all(sent).await {
-            let (places, values) = part?;
-            for (place, value) in places.into_iter().zip(checked_any(values)?) {
-                if let Some(answer) = answers.get_mut(place) {
-                    *answer = value;
-                }
-            }
-        }
-        Ok(answers)
+/// One pipeline for each tag, all at once.
+async fn run_on_cluster(connection: &ClusterConnection, batch: Batch) -> Result<Vec<Value>, LinkError> {
+    let count = batch.len();
+    let mut by_tag: BTreeMap<Tag, (Vec<usize>, Vec<Cmd>)> = BTreeMap::new();
+    for (place, (tag, cmd)) in batch.0.into_iter().enumerate() {
+        let (places, commands) = by_tag.entry(tag).or_default();
+        places.push(place);
+        commands.push(cmd);
     }
+    let sent = by_tag.into_iter().map(|(tag, (places, commands))| {
+        let mut connection = connection.clone();
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::new(tag.slot(), SlotAddr::Master));
+        async move {
+            let count = commands.len();
+            let answers = connection.route_pipeline(pipeline_of(commands), 0, count, route).await;
+            let answers = answers.map_err(|error| LinkError::Away(error.to_string()))?;
+            checked(answers, count).map(|answers| (places, answers))
+        }
+    });
+    let mut answers = vec![Value::Nil; count];
+    for part in futures_util::future::join_all(sent).await {
+        let (places, values) = part?;
+        for (place, value) in places.into_iter().zip(values) {
+            if let Some(answer) = answers.get_mut(place) {
+                *answer = value;
+            }
+        }
+    }
+    Ok(answers)
 }
 
 fn pipeline_of(commands: impl IntoIterator<Item = Cmd>) -> Pipeline {

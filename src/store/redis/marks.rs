@@ -80,6 +80,9 @@ impl Shared {
             layout.requests(key.institution, PaperKey(*document)).tag
         };
         tags.extend(event.documents.iter().map(document));
+        tags.extend(event.adds.iter().map(|(pool, code, _)| layout.balance(pool, code).0));
+        let questions = event.awaited.iter().chain(&event.settled);
+        tags.extend(questions.map(|question| layout.awaited(&question.pool, &question.catalog_code).0));
         tags
     }
 

@@ -29,6 +29,7 @@ mod feed;
 mod fleet;
 mod guards;
 mod head;
+mod health;
 mod lane;
 mod layout;
 mod ledger;
@@ -50,11 +51,12 @@ pub use guards::{Problem, Severity};
 pub use open::OpenError;
 
 use super::directory::Directory;
-use super::{ClaimFollower, DoubleSale, StoreState};
+use super::{ClaimFollower, DoubleSale};
 use balances::Balances;
 use decision::DecisionId;
 use fleet::Cursors;
 use head::Head;
+use health::Health;
 use lane::Job;
 use ledger::Ledger;
 use marks::Marks;
@@ -144,7 +146,7 @@ struct Shared {
     lane: Mutex<Option<mpsc::Sender<Job>>>,
     log_end: Arc<AtomicU64>,
     log_dir: PathBuf,
-    state: watch::Receiver<StoreState>,
+    health: Arc<Health>,
     hasher: SipHasher24,
     /// Codes in the ledger, about.
     codes: AtomicU64,

@@ -4,6 +4,7 @@ use super::balances::Balances;
 use super::decision::DecisionId;
 use super::guards::{self, Problem};
 use super::head;
+use super::health::Health;
 use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
 use super::ledger::Ledger;
@@ -13,7 +14,7 @@ use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
 use crate::store::directory::{self, Directory};
 use crate::store::log::{EventLog, LogOptions};
-use crate::store::{LogEvent, StoreError, StoreState};
+use crate::store::{LogEvent, StoreError};
 use jiff::Timestamp;
 use redis::Value as Reply;
 use siphasher::sip::SipHasher24;
@@ -127,9 +128,14 @@ impl RedisStore {
             .await
             .map_err(fault)??;
         let last = add_up_again(&balances, replay).await?;
-        let (state_sender, state) = watch::channel(StoreState::Ready);
-        let lane =
-            Lane::new(log_dir.clone(), options.disk_free_bytes_min, log, Arc::clone(&balances), state_sender);
+        let health = Arc::new(Health::new());
+        let lane = Lane::new(
+            log_dir.clone(),
+            options.disk_free_bytes_min,
+            log,
+            Arc::clone(&balances),
+            Arc::clone(&health),
+        );
         let (jobs, waiting) = mpsc::channel(options.changes_max);
         let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
         let shared = Arc::new(Shared {
@@ -145,7 +151,7 @@ impl RedisStore {
             lane: Mutex::new(Some(jobs)),
             log_end: lane.end(),
             log_dir,
-            state,
+            health,
             hasher: SipHasher24::new_with_key(&secret),
             codes: AtomicU64::new(count_codes(&ledger).await?),
             retired: Mutex::default(),
@@ -159,14 +165,14 @@ impl RedisStore {
             directory,
             ledger,
         });
-        crate::telemetry::store_is(StoreState::Ready.name());
         let lane = tokio::spawn(lane.run(waiting));
         shared.settle_gateway(gateway).await?;
         let upkeep = tokio::spawn(Arc::clone(&shared).keep_up(from));
+        let probe = tokio::spawn(Arc::clone(&shared).watch_redis());
         let fleet = tokio::spawn(Arc::clone(&shared).read_fleet());
         Ok(Self {
             shared,
-            tasks: Mutex::new(vec![upkeep, fleet, lane]),
+            tasks: Mutex::new(vec![upkeep, fleet, probe, lane]),
             double_sales: Mutex::new(Some(double_sales)),
         })
     }

@@ -2,7 +2,7 @@
 
 use super::cell::Value;
 use super::layout::{awaited_of, claim_bucket, key_of, partitions};
-use super::ledger::{Place, Shown, list_of, shown};
+use super::ledger::{Place, Read, Shown, list_of, shown};
 use super::link::{Batch, Tag};
 use super::transaction::{DECISION_LOOK_EVERY, DECISION_WAIT_MAX};
 use super::work::Work;
@@ -33,14 +33,23 @@ impl RedisStore {
     /// Reads until everything that was asked is decided; others have a moment to decide.
     async fn settled<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<Option<T>, StoreError>>,
+        F: Future<Output = Result<Read<T>, StoreError>>,
     {
+        if let StoreState::Away(why) = self.shared.health.now() {
+            // Nobody waits for what is known to be away.
+            return Err(StoreError::Away(why));
+        }
         let started = Stopwatch::start();
         loop {
-            if let Some(found) = read().await? {
-                return Ok(found);
-            }
-            if started.elapsed() >= DECISION_WAIT_MAX {
+            let undecided = match read().await? {
+                Read::Known(found) => return Ok(found),
+                Read::Undecided(id) => id,
+            };
+            // A decision of this gateway's own is only waiting for its log.
+            let own = self.shared.ledger.is_open(undecided);
+            self.shared.ledger.suspect(undecided);
+            let wait_max = if own { self.shared.options.commit_max } else { DECISION_WAIT_MAX };
+            if started.elapsed() >= wait_max {
                 return Err(StoreError::Undecided);
             }
             // signal: Redis tells nobody when a decision is made.
@@ -48,12 +57,8 @@ impl RedisStore {
         }
     }
 
-    /// What stands under request ids; the outer `None` = somebody's decision is not known yet.
-    #[expect(
-        clippy::type_complexity,
-        reason = "outcomes of requests, where everything about them is decided"
-    )]
-    async fn outcomes(&self, keys: &[RequestKey]) -> Result<Option<Vec<Option<Outcome>>>, StoreError> {
+    /// What stands under request ids.
+    async fn outcomes(&self, keys: &[RequestKey]) -> Result<Read<Vec<Option<Outcome>>>, StoreError> {
         let ledger = &self.shared.ledger;
         let place = |key: &RequestKey| {
             let (tag, key) = ledger.layout.outcome(key);
@@ -65,12 +70,12 @@ impl RedisStore {
         let mut outcomes = Vec::with_capacity(keys.len());
         for cell in &cells {
             match shown(cell.as_ref(), &decided) {
-                Shown::Undecided(_) => return Ok(None),
+                Shown::Undecided(id) => return Ok(Read::Undecided(id)),
                 Shown::Nothing | Shown::This(Value::Facts(_)) => outcomes.push(None),
                 Shown::This(Value::Stored { bytes, .. }) => outcomes.push(Some(read_row(&bytes)?)),
             }
         }
-        Ok(Some(outcomes))
+        Ok(Read::Known(outcomes))
     }
 
     /// The first codes behind `after`. Buckets are in no order, so every page walks over all codes; it holds no more
@@ -242,7 +247,7 @@ impl PurchaseBook for RedisStore {
 
 impl Store for RedisStore {
     fn state(&self) -> watch::Receiver<StoreState> {
-        self.shared.state.clone()
+        self.shared.health.watch()
     }
 
     fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<DoubleSale>> {

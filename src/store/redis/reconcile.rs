@@ -13,8 +13,10 @@ use super::layout::{registry_head, registry_rows};
 use super::ledger::{Decided, Place, Shown, history_of, shown, version_of};
 use super::link::{Batch, Tag};
 use super::marks::Lost;
+use super::read::read_row;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
+use crate::domain::outcome::{Outcome, OutcomeState};
 use crate::domain::party::Pool;
 use crate::store::{DoubleSale, LogEvent, StoreError};
 use redis::Value as Reply;
@@ -42,7 +44,7 @@ enum Kind {
     /// By the events of a code's history.
     Claim(CodeKey, History),
     /// By their versions.
-    Outcome,
+    Outcome(Box<Outcome>),
     /// By which of a gateway's decisions came later.
     Purchase,
 }
@@ -76,11 +78,14 @@ impl Shared {
     /// At start: what was logged last may never have been looked at again.
     pub async fn reconcile_from(&self, position: u64) -> Result<(), StoreError> {
         let mut lost = self.find_lost().await?;
+        self.repairing.send_replace(!lost.is_empty());
         for number in 0..super::layout::PARTITIONS {
             let from = lost.entry(number).or_insert(position);
             *from = position.min(*from);
         }
-        self.put_back(&lost).await
+        self.put_back(&lost).await?;
+        self.repairing.send_replace(false);
+        Ok(())
     }
 
     async fn restore_head(&self) -> Result<bool, StoreError> {
@@ -189,7 +194,11 @@ impl Shared {
         for (key, outcome) in &event.outcomes {
             let (tag, key) = layout.outcome(key);
             let value = stored(id, outcome.version, outcome)?;
-            kept.push(Kept { place: Place::Record(tag, key), value, kind: Kind::Outcome });
+            kept.push(Kept {
+                place: Place::Record(tag, key),
+                value,
+                kind: Kind::Outcome(Box::new(outcome.clone())),
+            });
         }
         for record in &event.purchases {
             let (tag, key) = layout.purchase(&record.identity());
@@ -222,7 +231,7 @@ impl Shared {
                 Standing::NotDecided => left.push(*kept),
                 Standing::Double(ours) => self.tell_double(ours, event).await,
                 Standing::Missing(before) => {
-                    swap(&mut batch, kept, cell.as_ref().map(|cell| cell.now.by()), before);
+                    swap(&mut batch, kept, cell.as_ref().map(|cell| cell.now.by()), before)?;
                     put.push(*kept);
                 }
             }
@@ -273,8 +282,10 @@ fn standing(kept: &Kept, cell: Option<&Cell>, decided: &Decided) -> Result<Stand
     let version = version_of(&value, decided)?;
     let (key, ours) = match &kept.kind {
         Kind::Claim(key, ours) => (key, ours),
-        Kind::Outcome => {
-            let older = matches!(&kept.value, Value::Stored { version: ours, .. } if version < *ours);
+        Kind::Outcome(ours) => {
+            // Whoever was asked while it was lost had to say that it never arrived; it had been acknowledged before.
+            let denied = ours.state != OutcomeState::Never && is_denial(&value)?;
+            let older = version < ours.version || denied;
             return Ok(if older { Standing::Missing(Some(value)) } else { Standing::There });
         }
         Kind::Purchase => {
@@ -296,13 +307,37 @@ fn standing(kept: &Kept, cell: Option<&Cell>, decided: &Decided) -> Result<Stand
     })
 }
 
-fn swap(batch: &mut Batch, kept: &Kept, expected: Option<DecisionId>, before: Option<Value>) {
-    let mut now = kept.value.clone();
-    if let (Kind::Purchase, Value::Stored { version, .. }, Some(Value::Stored { version: was, .. })) =
-        (&kept.kind, &mut now, &before)
-    {
-        *version = was.saturating_add(1);
+/// Whether a stored outcome says that its request never arrived.
+fn is_denial(value: &Value) -> Result<bool, StoreError> {
+    match value {
+        Value::Facts(_) => Ok(false),
+        Value::Stored { bytes, .. } => Ok(read_row::<Outcome>(bytes)?.state == OutcomeState::Never),
     }
+}
+
+/// The value that takes the place of another one, which has a version of its own.
+fn value_over(kept: &Kept, before: Option<&Value>) -> Result<Value, StoreError> {
+    let Some(Value::Stored { version: was, .. }) = before else { return Ok(kept.value.clone()) };
+    let next = was.saturating_add(1);
+    match (&kept.kind, &kept.value) {
+        (Kind::Purchase, Value::Stored { by, bytes, .. }) => {
+            Ok(Value::Stored { by: *by, version: next, bytes: bytes.clone() })
+        }
+        (Kind::Outcome(ours), value) => {
+            let ours = Outcome { version: ours.version.max(next), ..Outcome::clone(ours) };
+            stored(value.by(), ours.version, &ours)
+        }
+        (Kind::Claim(..), value) | (Kind::Purchase, value @ Value::Facts(_)) => Ok(value.clone()),
+    }
+}
+
+fn swap(
+    batch: &mut Batch,
+    kept: &Kept,
+    expected: Option<DecisionId>,
+    before: Option<Value>,
+) -> Result<(), StoreError> {
+    let now = value_over(kept, before.as_ref())?;
     let cell = Cell { now, before };
     let writer = kept.value.by();
     match &kept.place {
@@ -313,6 +348,7 @@ fn swap(batch: &mut Batch, kept: &Kept, expected: Option<DecisionId>, before: Op
             batch.put(*tag, commands::swap_record(key, writer, expected, Some(&cell)));
         }
     }
+    Ok(())
 }
 
 fn stored<T: serde::Serialize>(by: DecisionId, version: u32, value: &T) -> Result<Value, StoreError> {

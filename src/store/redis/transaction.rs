@@ -189,7 +189,8 @@ impl<'a> Transaction<'a> {
         for (at, cell) in places.into_iter().zip(cells) {
             let Some(claim) = self.claims.get_mut(at) else { continue };
             let value = match shown(cell.as_ref(), &decided) {
-                Shown::Undecided(_) => {
+                Shown::Undecided(by) => {
+                    self.ledger.suspect(by);
                     blocked = blocked.or(Some(at));
                     claim.step = Step::First;
                     continue;

@@ -3,7 +3,8 @@
 
 use super::Shared;
 use super::effects;
-use super::link::{Batch, Tag};
+use super::layout::partitions;
+use super::link::{Batch, LinkError, Tag};
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
 use std::sync::{Arc, PoisonError};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether Redis answers.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How often it is looked whether Redis lost anything.
 const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the registry is looked at.
@@ -19,6 +22,10 @@ const REGISTRY_EVERY: Duration = Duration::from_secs(1);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// How often the gateway says that it is alive, and looks who is not.
 const ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// A decision that somebody waits for and that nobody made for so long is aborted.
+const ABANDONED_AFTER: Duration = Duration::from_secs(10);
+/// Of so many partitions one is asked by a look; each server of a cluster has hundreds.
+const PARTITIONS_PER_PROBE: usize = 16;
 /// Who was not heard of for so long is taken for dead.
 const ALIVE_MAX: Duration = Duration::from_secs(15);
 
@@ -63,6 +70,34 @@ impl Shared {
         }
     }
 
+    /// Looks whether Redis answers, until the store is closed. Beside everything else: what waits for Redis must not
+    /// keep anybody from saying that it is away.
+    pub async fn watch_redis(self: Arc<Self>) {
+        let mut looks = tokio::time::interval(PROBE_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looked = Stopwatch::start();
+        loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = self.closing.cancelled() => return,
+            }
+            let failed = self.probe().await.err().map(|error| error.to_string());
+            let since = std::mem::replace(&mut looked, Stopwatch::start()).elapsed();
+            self.health.say_redis(failed.as_deref(), since);
+        }
+    }
+
+    /// Whether every partition answers; in a cluster they lie on many servers.
+    async fn probe(&self) -> Result<(), LinkError> {
+        let mut batch = Batch::default();
+        for tag in partitions().step_by(PARTITIONS_PER_PROBE) {
+            let mut cmd = redis::cmd("EXISTS");
+            cmd.arg(tag.key("m"));
+            batch.put(tag, cmd);
+        }
+        self.ledger.link.run(batch).await.map(drop)
+    }
+
     /// Writes all balances and marks, and remembers up to where.
     pub async fn checkpoint(&self) {
         let position = self.logged_up_to();
@@ -98,6 +133,10 @@ impl Shared {
         let mut said = redis::cmd("SET");
         said.arg(alive_key(self.gateway)).arg("1").arg("PX").arg(ALIVE_MAX.as_millis() as u64);
         self.ledger.link.ask(Tag::Gateway(self.gateway), said).await?;
+        for id in self.ledger.suspects_since(ABANDONED_AFTER) {
+            let decision = self.settle(id).await?;
+            tracing::debug!(?id, ?decision, "settled a decision that nobody made");
+        }
         let others: Vec<u16> =
             self.gateways().await?.into_iter().filter(|number| *number != self.gateway).collect();
         let mut batch = Batch::default();

@@ -115,10 +115,11 @@ impl Shared {
             let why = "Redis lost writes, which are being put back; ask again in a moment";
             return Err(StoreError::Away(why.to_owned()));
         }
-        match &*self.state.borrow() {
+        match self.health.now() {
             StoreState::Ready => Ok(()),
-            StoreState::Full(why) => Err(StoreError::Full(why.clone())),
-            StoreState::Stopped(why) => Err(StoreError::Stopped(why.clone())),
+            StoreState::Full(why) => Err(StoreError::Full(why)),
+            StoreState::Away(why) => Err(StoreError::Away(why)),
+            StoreState::Stopped(why) => Err(StoreError::Stopped(why)),
         }
     }
 

@@ -35,7 +35,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
         "code" => CODES.contains(&value),
         "kind" if sample.name == "tracegate_refusals_total" => REFUSALS.contains(&value),
         "kind" => ["institutions", "drugs", "no_code_entries", "own_schemes"].contains(&value),
-        "state" => ["ready", "full", "stopped"].contains(&value),
+        "state" => ["ready", "full", "away", "stopped"].contains(&value),
         "answer" => ["never", "recent", "ledger"].contains(&value),
         "became" => IMPORTED.contains(&value),
         "part" => READY_PARTS.contains(&value),

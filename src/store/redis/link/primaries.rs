@@ -43,7 +43,7 @@ impl Link {
                 Ok(alone("the primary".to_owned(), self.ask_one(connections, commands).await?))
             }
             (Server::Cluster(client, current), address) => {
-                let asked = match self.cluster(client, current).await {
+                let asked = match self.connect_to_cluster(client, current).await {
                     Ok(connection) => ask_all(&connection, commands).await,
                     Err(error) => Err(error),
                 };
@@ -56,7 +56,11 @@ impl Link {
         }
     }
 
-    async fn ask_one(&self, connections: &Connections, commands: &[Cmd]) -> Result<Vec<Value>, LinkError> {
+    async fn ask_one(
+        &self,
+        connections: &Connections<MultiplexedConnection>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, LinkError> {
         let connection = match connections.get() {
             Some(connection) => connection,
             None => self.connect(connections).await?,
