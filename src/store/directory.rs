@@ -33,6 +33,12 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// A store is being moved into it.
+    #[error(
+        "a store is being moved into {0} and not all of it is there yet; run the same `tracegate migrate` command again, \
+         it goes on where it was interrupted"
+    )]
+    Unfinished(PathBuf),
     /// The log refused.
     #[error(transparent)]
     Log(#[from] super::log::OpenError),
@@ -60,6 +66,8 @@ pub enum OpenError {
 const FORMAT_VERSION: u32 = 1;
 const HEAD_FILE: &str = "tracegate.toml";
 const LOCK_FILE: &str = "lock";
+/// How far a move into the directory is; see `moving`.
+pub(super) const MIGRATION_FILE: &str = "migration.toml";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
@@ -84,6 +92,26 @@ pub(super) struct Directory {
 impl Directory {
     /// Locks the directory and reads its head; makes both where the directory is empty.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let directory = Self::open_as(path, None)?;
+        if path.join(MIGRATION_FILE).exists() {
+            return Err(OpenError::Unfinished(path.to_owned()));
+        }
+        Ok(directory)
+    }
+
+    /// As [`open`](Self::open), for a store that is being moved into it; with that store's secret, where one is given.
+    pub fn open_to_fill(path: &Path, secret: Option<[u8; 16]>) -> Result<Self, OpenError> {
+        let directory = Self::open_as(path, secret)?;
+        if secret.is_some_and(|secret| secret != directory.secret) {
+            return Err(damaged(
+                path,
+                "it has another secret than the store that is moved into it".to_owned(),
+            ));
+        }
+        Ok(directory)
+    }
+
+    fn open_as(path: &Path, secret: Option<[u8; 16]>) -> Result<Self, OpenError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Io { path, source }
@@ -106,7 +134,7 @@ impl Directory {
         }
         let head = match fs::read_to_string(path.join(HEAD_FILE)) {
             Ok(text) => read_head(path, &text)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_head(path)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_head(path, secret)?,
             Err(source) => {
                 return Err(OpenError::Io { path: path.join(HEAD_FILE), source });
             }
@@ -115,6 +143,11 @@ impl Directory {
             damaged(path, format!("{HEAD_FILE}: paper_secret is not 32 hexadecimal digits"))
         })?;
         Ok(Self { path: path.to_owned(), id: head.directory_id, secret, _lock: lock })
+    }
+
+    /// Keys the hash of document and visit numbers.
+    pub const fn secret(&self) -> [u8; 16] {
+        self.secret
     }
 
     /// Hashes document and visit numbers.
@@ -150,12 +183,12 @@ fn secret_of(head: &Head) -> Option<[u8; 16]> {
 }
 
 /// Writes the head of a new directory; refuses to put one over data that lost its own.
-fn new_head(dir: &Path) -> Result<Head, OpenError> {
+fn new_head(dir: &Path, secret: Option<[u8; 16]>) -> Result<Head, OpenError> {
     if dir.join("log").exists() || dir.join("tables").exists() {
         return Err(damaged(dir, format!("{HEAD_FILE} is missing beside the data")));
     }
-    let head =
-        Head { format_version: FORMAT_VERSION, directory_id: random_hex()?, paper_secret: random_hex()? };
+    let paper_secret = secret.map_or_else(random_hex, |secret| Ok(hex_of(secret)))?;
+    let head = Head { format_version: FORMAT_VERSION, directory_id: random_hex()?, paper_secret };
     let text = toml::to_string(&head).map_err(|e| damaged(dir, e.to_string()))?;
     write_durably(dir, HEAD_FILE, &text)
         .map_err(|source| OpenError::Io { path: dir.join(HEAD_FILE), source })?;
@@ -169,7 +202,12 @@ pub(super) fn random_hex() -> Result<String, OpenError> {
     File::open(path)
         .and_then(|mut f| f.read_exact(&mut bytes))
         .map_err(|source| OpenError::Io { path: path.into(), source })?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    Ok(hex_of(bytes))
+}
+
+/// 16 bytes as 32 hexadecimal digits.
+pub(super) fn hex_of(bytes: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
 /// Puts a file in place of what stood under its name, whole or not at all.

@@ -2,7 +2,8 @@
 //! The rules live in [`crate::domain`]; a store must not know them.
 //!
 //! [`log`] is the durable event log under every store; [`embedded`] keeps its tables beside it in one data
-//! directory. What a store cannot tell for certain is [`CommitError::Unknown`], never "duplicate", never "free".
+//! directory; [`redis`] shares one ledger among gateways; [`moving`] takes everything of a store over into another.
+//! What a store cannot tell for certain is [`CommitError::Unknown`], never "duplicate", never "free".
 
 mod codes;
 mod derive;
@@ -11,6 +12,7 @@ pub mod embedded;
 mod event;
 mod fit;
 pub mod log;
+pub mod moving;
 pub mod redis;
 
 pub use event::{AwaitedKey, EncodedEvent, LogEvent, PositionDelta, Swap};

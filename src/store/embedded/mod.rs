@@ -12,8 +12,10 @@
 //! again); the log may not.
 
 mod apply;
+mod export;
 mod feed;
 mod flush;
+mod import;
 mod layer;
 mod layers;
 mod prepare;
@@ -80,6 +82,7 @@ pub struct EmbeddedStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     state: watch::Receiver<StoreState>,
     hasher: SipHasher24,
+    secret: [u8; 16],
     disk_free_bytes_min: u64,
 }
 
@@ -101,14 +104,39 @@ impl EmbeddedStore {
         options: &EmbeddedOptions,
         files: Box<dyn LogFiles>,
     ) -> Result<Self, OpenError> {
-        let directory = Directory::open(dir)?;
+        Self::open_in(Directory::open(dir)?, options, files, false)
+    }
+
+    /// As [`open`](Self::open), for a store whose [`rows`](crate::store::moving::Movable::rows) will be read: everything
+    /// is in the tables.
+    pub fn open_to_read(dir: &Path, options: &EmbeddedOptions) -> Result<Self, OpenError> {
+        Self::open_in(Directory::open(dir)?, options, Box::new(DiskFiles), true)
+    }
+
+    /// As [`open_to_read`](Self::open_to_read), for a directory into which a store with that secret is being moved.
+    pub fn open_to_fill(dir: &Path, options: &EmbeddedOptions, secret: [u8; 16]) -> Result<Self, OpenError> {
+        let directory = Directory::open_to_fill(dir, Some(secret))?;
+        Self::open_in(directory, options, Box::new(DiskFiles), true)
+    }
+
+    fn open_in(
+        directory: Directory,
+        options: &EmbeddedOptions,
+        files: Box<dyn LogFiles>,
+        flushed: bool,
+    ) -> Result<Self, OpenError> {
+        let path = directory.path.clone();
+        let dir = path.as_path();
         let tables = Tables::open(&dir.join("tables"), options.cache_bytes)?;
         let io = |source| OpenError::Io { path: dir.to_owned(), source };
         let end = tables.watermark().map_err(|e| damaged(dir, e.to_string()))?;
         let view = View::new(tables, &log_dir(dir), end);
         let mut flusher = Flusher::start(view.clone()).map_err(io)?;
         let log = recover(dir, options, &view, &mut flusher, files)?;
-        let (hasher, id) = (directory.hasher(), directory.id.clone());
+        if flushed {
+            flusher.wait().map_err(|e| damaged(dir, e.to_string()))?;
+        }
+        let (hasher, secret, id) = (directory.hasher(), directory.secret(), directory.id.clone());
         let (jobs, waiting) = mpsc::channel(options.queue_changes_max);
         let (state_sender, state) = watch::channel(StoreState::Ready);
         let writer = Writer::new(directory, view.clone(), flusher, log, options.clone(), state_sender);
@@ -117,8 +145,8 @@ impl EmbeddedStore {
             .spawn(move || writer.run(waiting))
             .map_err(io)?;
         let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
-        let (dir, disk_free_bytes_min) = (dir.to_owned(), options.disk_free_bytes_min);
-        Ok(Self { dir, id, view, jobs, writer, state, hasher, disk_free_bytes_min })
+        let disk_free_bytes_min = options.disk_free_bytes_min;
+        Ok(Self { dir: path, id, view, jobs, writer, state, hasher, secret, disk_free_bytes_min })
     }
 }
 

@@ -5,9 +5,9 @@ use super::OpenError;
 use super::balances::pairs_of;
 use super::layout::{Buckets, PARTITIONS};
 use super::ledger::is_one;
-use super::link::{Batch, Link, Tag};
+use super::link::{Batch, Link, LinkError, Tag};
 use crate::store::StoreError;
-use crate::store::directory::{Directory, random_hex, write_durably};
+use crate::store::directory::{Directory, hex_of, random_hex, write_durably};
 use redis::Value as Reply;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ use std::path::Path;
 const SCHEMA: u32 = 1;
 /// The copy in the data directory.
 const COPY_FILE: &str = "deployment.toml";
+/// The field of the head that names the store that is being moved in, while it is.
+const MOVED_IN_FIELD: &str = "moved_in";
 /// Attempts to find a number that no other gateway has.
 const NUMBERS_TRIED_MAX: usize = 64;
 
@@ -35,6 +37,24 @@ pub(super) struct Head {
     pub codes_planned: u64,
 }
 
+/// A store that is being moved into an empty Redis.
+#[derive(Clone)]
+pub struct MovedIn {
+    /// Names it.
+    pub source: String,
+    /// Its secret, which the deployment gets.
+    pub secret: [u8; 16],
+    /// All of it is there, only the mark may still stand, or not.
+    pub verified: bool,
+}
+
+impl MovedIn {
+    /// Whether this move may work with a deployment that bears such a mark.
+    fn fits(&self, mark: Option<&str>) -> bool {
+        mark.map_or(self.verified, |mark| mark == self.source)
+    }
+}
+
 /// The copy, with what is this gateway's own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Copy {
@@ -43,12 +63,12 @@ struct Copy {
 }
 
 impl Head {
-    fn new(codes_planned: u64) -> Result<Self, OpenError> {
+    fn new(codes_planned: u64, secret: Option<[u8; 16]>) -> Result<Self, OpenError> {
         let buckets = Buckets::for_codes(codes_planned);
         Ok(Self {
             schema: SCHEMA,
             id: random_hex()?,
-            secret: random_hex()?,
+            secret: secret.map_or_else(random_hex, |secret| Ok(hex_of(secret)))?,
             partitions: PARTITIONS,
             claim_buckets: buckets.claims,
             document_buckets: buckets.documents,
@@ -114,19 +134,30 @@ pub(super) async fn join(
     link: &Link,
     directory: &Directory,
     init: Option<u64>,
+    moved_in: Option<&MovedIn>,
 ) -> Result<(Head, u16), OpenError> {
     let copy = read_copy(&directory.path)?;
     let head = match (read_head(link).await?, &copy) {
-        (Some(head), Some(copy)) if head.id != copy.head.id => {
+        (Some((head, _)), Some(copy)) if head.id != copy.head.id => {
             return Err(OpenError::OtherDeployment { found: head.id, known: copy.head.id.clone() });
         }
-        (Some(head), _) => head,
+        (Some((head, mark)), _) => match (moved_in, mark) {
+            (None, None) => head,
+            (Some(moved_in), mark) if moved_in.fits(mark.as_deref()) => head,
+            (_, Some(mark)) => return Err(OpenError::Unfinished(mark)),
+            (Some(_), None) => return Err(OpenError::NotEmpty(head.id)),
+        },
+        (None, Some(copy)) if moved_in.is_some() => {
+            return Err(OpenError::FillLost(copy.head.id.clone()));
+        }
         (None, copy) => {
             let Some(codes) = init else {
                 return Err(OpenError::Empty { known: copy.as_ref().map(|copy| copy.head.id.clone()) });
             };
-            let head = copy.as_ref().map_or_else(|| Head::new(codes), |copy| Ok(copy.head.clone()))?;
-            put_head(link, &head).await?
+            let secret = moved_in.map(|moved_in| moved_in.secret);
+            let head =
+                copy.as_ref().map_or_else(|| Head::new(codes, secret), |copy| Ok(copy.head.clone()))?;
+            put_head(link, &head, moved_in).await?
         }
     };
     head.check()?;
@@ -135,18 +166,28 @@ pub(super) async fn join(
     Ok((head, gateway))
 }
 
-async fn read_head(link: &Link) -> Result<Option<Head>, OpenError> {
+/// The head, and which store is being moved in.
+async fn read_head(link: &Link) -> Result<Option<(Head, Option<String>)>, OpenError> {
     let mut cmd = redis::cmd("HGETALL");
     cmd.arg(Tag::Deployment.key("head"));
     let fields: HashMap<_, _> = pairs_of(link.ask(Tag::Deployment, cmd).await?)?.into_iter().collect();
     if fields.is_empty() {
         return Ok(None);
     }
-    Head::of_fields(&fields).map(Some).ok_or_else(|| OpenError::Foreign("its head is incomplete".to_owned()))
+    let mark = fields.get(MOVED_IN_FIELD.as_bytes()).map(|mark| String::from_utf8_lossy(mark).into_owned());
+    let head = Head::of_fields(&fields);
+    head.map(|head| Some((head, mark))).ok_or_else(|| OpenError::Foreign("its head is incomplete".to_owned()))
+}
+
+/// From now on any gateway may join.
+pub(super) async fn remove_mark(link: &Link) -> Result<(), LinkError> {
+    let mut cmd = redis::cmd("HDEL");
+    cmd.arg(Tag::Deployment.key("head")).arg(MOVED_IN_FIELD);
+    link.ask(Tag::Deployment, cmd).await.map(drop)
 }
 
 /// Puts a head where none stands; gives the one that stands.
-async fn put_head(link: &Link, head: &Head) -> Result<Head, OpenError> {
+async fn put_head(link: &Link, head: &Head, moved_in: Option<&MovedIn>) -> Result<Head, OpenError> {
     let mut cmd = redis::cmd("EVAL");
     cmd.arg(
         "if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], unpack(ARGV)) end return 1",
@@ -155,8 +196,18 @@ async fn put_head(link: &Link, head: &Head) -> Result<Head, OpenError> {
     for (name, value) in head.fields() {
         cmd.arg(name).arg(value);
     }
+    if let Some(moved_in) = moved_in {
+        cmd.arg(MOVED_IN_FIELD).arg(&moved_in.source);
+    }
     link.ask(Tag::Deployment, cmd).await?;
-    read_head(link).await?.ok_or_else(|| OpenError::Foreign("its head does not stay".to_owned()))
+    let lost = || OpenError::Foreign("its head does not stay".to_owned());
+    let (head, mark) = read_head(link).await?.ok_or_else(lost)?;
+    // Another one may have made a deployment at the same time.
+    match (mark, moved_in) {
+        (Some(mark), None) => Err(OpenError::Unfinished(mark)),
+        (None, Some(_)) => Err(OpenError::NotEmpty(head.id)),
+        (None, None) | (Some(_), Some(_)) => Ok(head),
+    }
 }
 
 /// Puts the head and a gateway's number where Redis lost them; gives whether it had.
@@ -170,7 +221,8 @@ pub(super) async fn put_again(link: &Link, head: &Head, gateway: u16, id: &str) 
     batch.put(Tag::Deployment, number);
     let stands = is_one(link.run(batch).await?.first().unwrap_or(&Reply::Nil));
     if !stands {
-        let again = put_head(link, head).await.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        let again =
+            put_head(link, head, None).await.map_err(|error| StoreError::Unreadable(error.to_string()))?;
         if again != *head {
             let why = "Redis holds another deployment by now; stop this gateway and check store.url";
             return Err(StoreError::Unreadable(why.to_owned()));

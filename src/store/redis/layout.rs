@@ -121,7 +121,7 @@ impl Layout {
         let mut field = institution.packed().to_be_bytes().to_vec();
         field.extend_from_slice(&document.0.to_be_bytes());
         let (tag, bucket) = spread(self.hash(b'r', &field), self.buckets.documents);
-        FieldPlace { tag, key: tag.key(format!("r:{bucket:x}")), field }
+        FieldPlace { tag, key: document_bucket(tag, bucket), field }
     }
 
     /// What gateways added to a position, each under its own number.
@@ -163,6 +163,10 @@ pub(super) fn partitions() -> impl Iterator<Item = Tag> {
 
 pub(super) fn claim_bucket(tag: Tag, bucket: u32) -> Vec<u8> {
     tag.key(format!("c:{bucket:x}"))
+}
+
+pub(super) fn document_bucket(tag: Tag, bucket: u32) -> Vec<u8> {
+    tag.key(format!("r:{bucket:x}"))
 }
 
 pub(super) fn awaited_of(tag: Tag) -> Vec<u8> {

@@ -186,6 +186,38 @@ impl Link {
         self.run(batch).await?.pop().ok_or_else(|| LinkError::Away("an empty answer".to_owned()))
     }
 
+    /// Sends one command to the server that holds a slot.
+    pub async fn ask_at(&self, slot: u16, cmd: Cmd) -> Result<Value, LinkError> {
+        let Server::Cluster(client, current) = &self.server else {
+            return self.ask(Tag::Deployment, cmd).await;
+        };
+        let mut connection = self.connect_to_cluster(client, current).await?;
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+        let answers = connection.route_pipeline(pipeline_of([cmd]), 0, 1, route).await;
+        let answers = answers.map_err(|error| LinkError::Away(error.to_string()))?;
+        let answers = checked(answers, 1)?;
+        answers.into_iter().next().ok_or_else(|| LinkError::Away("an empty answer".to_owned()))
+    }
+
+    /// A slot of every server that holds any.
+    pub async fn slots_of_servers(&self) -> Result<Vec<u16>, LinkError> {
+        let Server::Cluster(..) = &self.server else { return Ok(vec![0]) };
+        let mut cmd = redis::cmd("CLUSTER");
+        cmd.arg("SLOTS");
+        let unknown = || LinkError::Away("the cluster does not say who holds which slot".to_owned());
+        let Value::Array(ranges) = self.ask_at(0, cmd).await? else { return Err(unknown()) };
+        let mut slots = BTreeMap::new();
+        for range in ranges {
+            let Value::Array(parts) = range else { return Err(unknown()) };
+            let [Value::Int(first), _, Value::Array(server), ..] = parts.as_slice() else {
+                return Err(unknown());
+            };
+            let first = u16::try_from(*first).map_err(|_| unknown())?;
+            slots.entry(format!("{server:?}")).or_insert(first);
+        }
+        Ok(slots.into_values().collect())
+    }
+
     async fn run_on_one(
         &self,
         connections: &Connections<MultiplexedConnection>,

@@ -25,11 +25,13 @@ mod cell;
 mod commands;
 mod decision;
 mod effects;
+mod export;
 mod feed;
 mod fleet;
 mod guards;
 mod head;
 mod health;
+mod import;
 mod lane;
 mod layout;
 mod ledger;
@@ -48,6 +50,7 @@ mod work;
 
 pub use address::{Address, BadAddress};
 pub use guards::{Problem, Severity};
+pub use head::MovedIn;
 pub use open::OpenError;
 
 use super::directory::Directory;
@@ -148,6 +151,7 @@ struct Shared {
     log_dir: PathBuf,
     health: Arc<Health>,
     hasher: SipHasher24,
+    secret: [u8; 16],
     /// Codes in the ledger, about.
     codes: AtomicU64,
     /// Changes that are finished and still on the list of what is under way.

@@ -3,7 +3,7 @@
 use super::balances::Balances;
 use super::decision::DecisionId;
 use super::guards::{self, Problem};
-use super::head;
+use super::head::{self, MovedIn};
 use super::health::Health;
 use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
@@ -68,6 +68,20 @@ pub enum OpenError {
         /// The deployment that this gateway worked with.
         known: Option<String>,
     },
+    /// Lost while a store was moved into it.
+    #[error(
+        "deployment {0}, into which a store is being moved, is gone from this Redis; begin again with a new --data-dir"
+    )]
+    FillLost(String),
+    /// A store is being moved into it.
+    #[error(
+        "store {0} is being moved into this Redis and not all of it is there yet; run the same `tracegate migrate` \
+         command again, it goes on where it was interrupted"
+    )]
+    Unfinished(String),
+    /// A store is moved into an empty Redis only.
+    #[error("this Redis holds deployment {0}; a store is moved into an empty Redis only, name another one")]
+    NotEmpty(String),
     /// Another deployment.
     #[error(
         "this Redis holds deployment {found}, the data directory belongs to {known}; give the gateway the right \
@@ -110,13 +124,34 @@ impl From<LinkError> for OpenError {
 impl RedisStore {
     /// Joins the deployment in Redis, with a log in `dir`.
     pub async fn open(dir: &Path, options: &RedisOptions, now: Timestamp) -> Result<Self, OpenError> {
-        let link = Arc::new(Link::new(&options.address, options.answer_max)?);
-        guards::check(&link, options).await?;
         let path = dir.to_owned();
-        let fault = |error: tokio::task::JoinError| OpenError::Foreign(error.to_string());
         let directory =
             tokio::task::spawn_blocking(move || Directory::open(&path)).await.map_err(fault)??;
-        let (head, gateway) = head::join(&link, &directory, options.init_codes).await?;
+        Self::open_in(directory, options, now, None).await
+    }
+
+    /// As [`open`](Self::open), for an empty Redis into which a store is moved, or one into which it was begun to be.
+    pub async fn open_to_fill(
+        dir: &Path,
+        options: &RedisOptions,
+        now: Timestamp,
+        moved_in: &MovedIn,
+    ) -> Result<Self, OpenError> {
+        let path = dir.to_owned();
+        let opening = tokio::task::spawn_blocking(move || Directory::open_to_fill(&path, None));
+        Self::open_in(opening.await.map_err(fault)??, options, now, Some(moved_in)).await
+    }
+
+    async fn open_in(
+        directory: Directory,
+        options: &RedisOptions,
+        now: Timestamp,
+        moved_in: Option<&MovedIn>,
+    ) -> Result<Self, OpenError> {
+        let link = Arc::new(Link::new(&options.address, options.answer_max)?);
+        guards::check(&link, options).await?;
+        let dir = directory.path.as_path();
+        let (head, gateway) = head::join(&link, &directory, options.init_codes, moved_in).await?;
         let secret = head.secret()?;
         let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
         let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
@@ -153,6 +188,7 @@ impl RedisStore {
             log_dir,
             health,
             hasher: SipHasher24::new_with_key(&secret),
+            secret,
             codes: AtomicU64::new(count_codes(&ledger).await?),
             retired: Mutex::default(),
             follower: lane.follower(),
@@ -176,6 +212,10 @@ impl RedisStore {
             double_sales: Mutex::new(Some(double_sales)),
         })
     }
+}
+
+fn fault(error: tokio::task::JoinError) -> OpenError {
+    OpenError::Foreign(error.to_string())
 }
 
 /// Adds up what the written balances may not hold; gives the last decision of this gateway that was logged.

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::cell::Value;
+use super::layout::Layout;
 use super::ledger::{Place, Shown, shown};
 use super::read::read_row;
 use super::transaction::{DECISION_LOOK_EVERY, Intent, Wanted};
@@ -18,9 +19,21 @@ const ATTEMPTS_MAX: usize = 32;
 
 /// A record as it stands.
 #[derive(Clone, Default)]
-struct Known {
-    version: Option<u32>,
-    record: Option<PurchaseRecord>,
+pub(super) struct Known {
+    pub version: Option<u32>,
+    pub record: Option<PurchaseRecord>,
+}
+
+/// A record in the place of the one that has the expected version.
+pub(super) fn intent_of(
+    layout: &Layout,
+    record: &PurchaseRecord,
+    expected: Option<u32>,
+) -> Result<Intent, StoreError> {
+    let bytes = postcard::to_stdvec(record).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+    let version = expected.map_or(1, |version| version.saturating_add(1));
+    let (tag, key) = layout.purchase(&record.identity());
+    Ok(Intent { place: Place::Record(tag, key), expected, wanted: Wanted::Stored { version, bytes } })
 }
 
 impl Shared {
@@ -54,7 +67,8 @@ impl Shared {
         &self,
         records: &[(PurchaseRecord, Option<String>)],
     ) -> Result<(Work, Vec<LoadStatus>), StoreError> {
-        let mut known = self.known_records(records).await?;
+        let identities = records.iter().map(|(record, _)| record.identity()).collect();
+        let mut known = self.known_records(identities).await?;
         let mut event = LogEvent::default();
         let mut statuses = Vec::with_capacity(records.len());
         for (record, chain) in records {
@@ -73,21 +87,13 @@ impl Shared {
         }
         let mut intents = Vec::with_capacity(changed.len());
         for (identity, record) in changed {
-            let bytes = postcard::to_stdvec(record).map_err(|e| StoreError::Unreadable(e.to_string()))?;
             let expected = known.get(&identity).and_then(|row| row.version);
-            let version = expected.map_or(1, |version| version.saturating_add(1));
-            let (tag, key) = self.ledger.layout.purchase(&identity);
-            let place = Place::Record(tag, key);
-            intents.push(Intent { place, expected, wanted: Wanted::Stored { version, bytes } });
+            intents.push(intent_of(&self.ledger.layout, record, expected)?);
         }
         Ok((Work::of_event(intents, None, event)?, statuses))
     }
 
-    async fn known_records(
-        &self,
-        records: &[(PurchaseRecord, Option<String>)],
-    ) -> Result<HashMap<String, Known>, StoreError> {
-        let identities: Vec<_> = records.iter().map(|(record, _)| record.identity()).collect();
+    pub async fn known_records(&self, identities: Vec<String>) -> Result<HashMap<String, Known>, StoreError> {
         let place = |identity: &String| {
             let (tag, key) = self.ledger.layout.purchase(identity);
             Place::Record(tag, key)

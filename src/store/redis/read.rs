@@ -31,7 +31,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 impl RedisStore {
     /// Reads until everything that was asked is decided; others have a moment to decide.
-    async fn settled<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
+    pub(super) async fn settled<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<Read<T>, StoreError>>,
     {
@@ -58,7 +58,10 @@ impl RedisStore {
     }
 
     /// What stands under request ids.
-    async fn outcomes(&self, keys: &[RequestKey]) -> Result<Read<Vec<Option<Outcome>>>, StoreError> {
+    pub(super) async fn outcomes(
+        &self,
+        keys: &[RequestKey],
+    ) -> Result<Read<Vec<Option<Outcome>>>, StoreError> {
         let ledger = &self.shared.ledger;
         let place = |key: &RequestKey| {
             let (tag, key) = ledger.layout.outcome(key);

@@ -24,10 +24,10 @@ use tokio::sync::watch;
 const ATTEMPTS_MAX: usize = 64;
 
 /// Everything that is loaded.
-struct Loaded {
-    rows: HashMap<String, RegistryRow>,
-    version: u64,
-    changed_at: Option<Timestamp>,
+pub(super) struct Loaded {
+    pub rows: HashMap<String, RegistryRow>,
+    pub version: u64,
+    pub changed_at: Option<Timestamp>,
 }
 
 /// The rows of an event as they are kept.
@@ -79,7 +79,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn loaded(&self) -> Result<Loaded, StoreError> {
+    pub async fn loaded(&self) -> Result<Loaded, StoreError> {
         let mut batch = Batch::default();
         // Head first: rows may then be newer than the version says, and a change that rests on it is refused.
         for key in [registry_head(), registry_rows()] {

@@ -139,18 +139,24 @@ impl Shared {
         }
         let others: Vec<u16> =
             self.gateways().await?.into_iter().filter(|number| *number != self.gateway).collect();
-        let mut batch = Batch::default();
-        for number in &others {
-            let mut cmd = redis::cmd("EXISTS");
-            cmd.arg(alive_key(*number));
-            batch.put(Tag::Gateway(*number), cmd);
-        }
-        for (number, reply) in others.into_iter().zip(self.ledger.link.run(batch).await?) {
-            if !super::ledger::is_one(&reply) {
+        for (number, is_alive) in self.alive(others).await? {
+            if !is_alive {
                 self.settle_gateway(number).await?;
             }
         }
         Ok(())
+    }
+
+    /// Which of these gateways were heard of lately.
+    pub async fn alive(&self, gateways: Vec<u16>) -> Result<Vec<(u16, bool)>, StoreError> {
+        let mut batch = Batch::default();
+        for number in &gateways {
+            let mut cmd = redis::cmd("EXISTS");
+            cmd.arg(alive_key(*number));
+            batch.put(Tag::Gateway(*number), cmd);
+        }
+        let replies = self.ledger.link.run(batch).await?;
+        Ok(gateways.into_iter().zip(replies.iter().map(super::ledger::is_one)).collect())
     }
 
     /// The numbers of all gateways of the fleet.

@@ -8,7 +8,9 @@ use super::lane::{Entry, Job};
 use super::layout::{registry_head, registry_rows};
 use super::ledger::{Place, is_one};
 use super::link::{Batch, LinkError, Tag};
+use super::purchases::intent_of;
 use super::transaction::{Intent, Transaction, Wanted, decide};
+use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::store::fit::{check_bytes, check_change};
 use crate::store::{Change, CommitError, EncodedEvent, LogEvent, StoreError, StoreState, Swap};
@@ -46,22 +48,40 @@ impl Work {
         let encoded = encode(event.encode())?;
         let mut intents = Vec::with_capacity(change.claims.len() + change.outcomes.len());
         for (claim, stored) in change.claims.iter().zip(encoded.histories()) {
-            let wanted = match Facts::of(&claim.history) {
-                Some(facts) => Wanted::Facts(facts),
-                None => Wanted::Stored { version: claim.history.version, bytes: stored.to_vec() },
-            };
-            let place = Place::Claim(shared.ledger.layout.claim(&claim.key));
-            intents.push(Intent { place, expected: claim.expected, wanted });
+            intents.push(Intent {
+                place: Place::Claim(shared.ledger.layout.claim(&claim.key)),
+                expected: claim.expected,
+                wanted: wanted_claim(&claim.history, stored),
+            });
         }
-        for (outcome, range) in change.outcomes.iter().zip(&encoded.outcomes) {
-            let bytes = encoded.bytes.get(range.clone()).unwrap_or_default().to_vec();
+        for (outcome, stored) in change.outcomes.iter().zip(stored_outcomes(&encoded)) {
             let (tag, key) = shared.ledger.layout.outcome(&outcome.key);
-            let wanted = Wanted::Stored { version: outcome.outcome.version, bytes };
+            let wanted = Wanted::Stored { version: outcome.outcome.version, bytes: stored };
             intents.push(Intent { place: Place::Record(tag, key), expected: outcome.expected, wanted });
         }
         let settled = |version| Swap { expected: None, version };
         let event = event.swaps(|history| settled(history.version), |outcome| settled(outcome.version));
         Ok(Self { intents, rows: None, event, encoded })
+    }
+
+    /// Rows of another store, each where nothing stands.
+    pub fn of_rows(shared: &Shared, event: LogEvent, rows: Option<RowsPut>) -> Result<Self, StoreError> {
+        let encoded = encode(event.encode())?;
+        let layout = &shared.ledger.layout;
+        let mut intents = Vec::with_capacity(event.claims.len() + event.outcomes.len());
+        for ((key, history), stored) in event.claims.iter().zip(encoded.histories()) {
+            let place = Place::Claim(layout.claim(key));
+            intents.push(Intent { place, expected: None, wanted: wanted_claim(history, stored) });
+        }
+        for ((key, outcome), stored) in event.outcomes.iter().zip(stored_outcomes(&encoded)) {
+            let (tag, key) = layout.outcome(key);
+            let wanted = Wanted::Stored { version: outcome.version, bytes: stored };
+            intents.push(Intent { place: Place::Record(tag, key), expected: None, wanted });
+        }
+        for record in &event.purchases {
+            intents.push(intent_of(layout, record, None)?);
+        }
+        Ok(Self { intents, rows, event: event.entries(), encoded })
     }
 
     /// An event with what must stand for it.
@@ -73,6 +93,18 @@ impl Work {
         let encoded = encode(event.encode())?;
         Ok(Self { intents, rows, event: event.entries(), encoded })
     }
+}
+
+/// A history as it is kept: by its document's facts where it is plain, else as it is.
+fn wanted_claim(history: &History, stored: &[u8]) -> Wanted {
+    match Facts::of(history) {
+        Some(facts) => Wanted::Facts(facts),
+        None => Wanted::Stored { version: history.version, bytes: stored.to_vec() },
+    }
+}
+
+fn stored_outcomes(encoded: &EncodedEvent) -> impl Iterator<Item = Vec<u8>> {
+    encoded.outcomes.iter().map(|place| encoded.bytes.get(place.clone()).unwrap_or_default().to_vec())
 }
 
 fn encode<E: std::fmt::Display>(encoded: Result<EncodedEvent, E>) -> Result<EncodedEvent, StoreError> {
