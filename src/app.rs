@@ -34,6 +34,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+pub mod migrate;
 mod policy_source;
 
 use policy_source::PolicyFiles;

@@ -6,6 +6,7 @@ mod demo;
 pub mod files;
 mod import;
 mod load;
+mod migrate;
 pub mod nhsa;
 pub mod play;
 mod policy;
@@ -47,6 +48,8 @@ enum Command {
     Import(import::Args),
     /// Say what codes are, and what a gateway would answer.
     Check(check::Args),
+    /// Move everything of a store into another: from a data directory to Redis, or back.
+    Migrate(migrate::Args),
     /// Check rule files, explain which rule applies and why, change rules without a stop, try them in the shadow.
     Policy(policy::Args),
     /// Print the settings in force and every mistake at once.
@@ -71,6 +74,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Replay(args) => replay::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Migrate(args) => migrate::run(args).await,
         Command::Policy(args) => policy::run(args).await,
         Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),
     }

@@ -1,8 +1,9 @@
-//! Many gateways over one Redis, and what they demand of it.
+//! Many gateways over one Redis, what they demand of it, and moving a ledger there and back.
 
 mod faults;
 mod fleet;
 mod guards;
 mod kills;
 mod losses;
+mod migrate;
 mod races;
