@@ -88,7 +88,11 @@ impl Engine {
         registry.version = before.registry.version;
         let mut next = before.with_registry(registry)?;
         let (answers, version) = self.store.put_rows(rows, now).await?;
-        if let Some(registry) = Arc::get_mut(&mut next.registry) {
+        let changed = answers.iter().any(|status| *status != LoadStatus::Unchanged);
+        if version > before.registry.version + u64::from(changed) {
+            // Another gateway loaded rows that this one has not taken over yet: with their version, it never would.
+            next = before.with_registry(self.store.load_registry().await?)?;
+        } else if let Some(registry) = Arc::get_mut(&mut next.registry) {
             let grown = version > before.registry.version;
             registry.version = version;
             registry.changed_at = if grown { Some(now) } else { before.registry.changed_at };

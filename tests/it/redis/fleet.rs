@@ -3,12 +3,15 @@
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
 use crate::support::redis::RedisServer;
-use crate::support::world::{OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province};
+use crate::support::world::{
+    DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
+};
 use std::time::Duration;
 use tempfile::TempDir;
 use tracegate::clock::Stopwatch;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
+use tracegate::grpc::pb::registry_service_client::RegistryServiceClient;
 
 /// Gateways over one Redis.
 pub struct Fleet {
@@ -48,6 +51,49 @@ impl Fleet {
 
     pub async fn gate(&self, at: usize) -> DispensingServiceClient<tonic::transport::Channel> {
         DispensingServiceClient::new(connect(&self.gateways[at].address).await)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_were_loaded_elsewhere_a_moment_ago_are_not_missed() {
+    let server = RedisServer::start();
+    let fleet = Fleet::start(&server.url(), 2, &[]).await;
+    let first = connect(&fleet.gateways[0].address).await;
+    let second = RegistryServiceClient::new(connect(&fleet.gateways[1].address).await);
+    for n in 0..5 {
+        let institution_code = format!("P1201010010{n}");
+        let institution = pb::Institution {
+            institution_code: institution_code.clone(),
+            name: institution_code.clone(),
+            kind: "pharmacy".into(),
+            division: "120101".into(),
+            ownership: "private".into(),
+            agreement_signed_on: "2019-05-01".into(),
+            status: "active".into(),
+            ..pb::Institution::default()
+        };
+        let rows = tokio_stream::iter([pb::LoadInstitutionsRequest { institution: Some(institution) }]);
+        let loaded = RegistryServiceClient::new(first.clone()).load_institutions(rows).await;
+        assert!(loaded.expect("it is loaded").into_inner().results.iter().all(|row| row.refusal.is_empty()));
+        // Before the second gateway has looked what the first one loaded.
+        let drug = pb::Drug {
+            code_prefix: format!("812346{n}"),
+            catalog_code: DRUG.into(),
+            name: "药品".into(),
+            pack_level: "small".into(),
+            units_per_pack: 1,
+            drug_class: "western".into(),
+            dosage_form: "tablet".into(),
+            ..pb::Drug::default()
+        };
+        let rows = tokio_stream::iter([pb::LoadDrugsRequest { drug: Some(drug) }]);
+        let loaded = second.clone().load_drugs(rows).await.expect("it is loaded").into_inner();
+        assert!(loaded.results.iter().all(|row| row.refusal.is_empty()), "{loaded:?}");
+        eventually("the second gateway knows both", || async {
+            let asked = pb::GetInstitutionRequest { institution_code: institution_code.clone() };
+            second.clone().get_institution(asked).await.ok()
+        })
+        .await;
     }
 }
 
