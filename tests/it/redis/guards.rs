@@ -15,9 +15,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const BOUNDED: [(&str, &str); 1] = [("maxmemory", "100mb")];
 
 /// What a gateway said when it opened a Redis.
-struct Heard {
-    refused: Vec<Problem>,
-    log: String,
+pub struct Heard {
+    pub refused: Vec<Problem>,
+    pub log: String,
 }
 
 /// Keeps log lines for a look at them.
@@ -44,7 +44,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 /// Opens and closes it once; anything but the guards' refusal ends the test.
-async fn open(options: &RedisOptions) -> Heard {
+pub async fn open(options: &RedisOptions) -> Heard {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(lines.clone()).finish();
     // For this thread alone: these tests run on one.

@@ -198,7 +198,17 @@ fn replicas(found: &mut Found<'_>) {
     if found.server.is_replica() {
         return;
     }
-    if !found.server.has_replicas() {
+    let wanted = found.server.set("min-replicas-to-write").and_then(|count| count.parse::<u64>().ok());
+    let in_step = found.server.number("min_slaves_good_slaves");
+    if let (Some(wanted), Some(in_step)) = (wanted, in_step)
+        && in_step < wanted
+    {
+        let what = format!(
+            "min-replicas-to-write is {wanted} and {in_step} of its replicas are in step: it takes no changes. Start \
+             its replicas; where it must go on alone, `CONFIG SET min-replicas-to-write 0`"
+        );
+        found.say(Warn, what, None);
+    } else if !found.server.has_replicas() {
         found.say(
             Warn,
             "no replica follows it: while it is down nobody takes its place. Start a replica of it",

@@ -107,7 +107,10 @@ fn what_forgets_sales_is_refused() {
 
 #[test]
 fn what_will_hurt_some_day_is_a_warning() {
-    let rows: [(&[(&str, &str)], &[Expected<'_>]); 6] = [
+    let alone = [("connected_slaves", "0"), ("min_slaves_good_slaves", "0")];
+    let rows: [(&[(&str, &str)], &[Expected<'_>]); 8] = [
+        (&alone, &[(Warn, "0 of its replicas are in step: it takes no changes", None)]),
+        (&[("min_slaves_good_slaves", "1")], &[]),
         (&[("appendfsync", "no")], &[(Warn, "appendfsync is no", Some("appendfsync everysec"))]),
         // What is not on disk at all is not synced either.
         (&[("appendfsync", "no"), ("aof_enabled", "0")], &[(Refuse, "appendonly", Some("appendonly yes"))]),
