@@ -12,6 +12,7 @@
 mod acceptance;
 mod crash;
 mod days;
+mod deploy;
 mod doors;
 mod edge_cases;
 mod faults;

@@ -2,7 +2,7 @@
 
 mod faults;
 mod fleet;
-mod guards;
+pub mod guards;
 mod kills;
 mod losses;
 mod migrate;

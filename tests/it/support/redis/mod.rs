@@ -2,7 +2,7 @@
 //! Knows nothing of the gateway; whatever it starts ends with the value that stands for it.
 
 pub mod cluster;
-mod ports;
+pub mod ports;
 pub mod proxy;
 pub mod sentinel;
 pub mod server;

@@ -33,6 +33,18 @@ impl Port {
         panic!("no port from {FIRST} on is free on 127.0.0.1");
     }
 
+    /// Free ports in a row.
+    pub fn row(count: u16) -> Vec<Self> {
+        for _ in 0..COUNT {
+            let first = Self::free();
+            let rest: Option<Vec<_>> = (1..count).map(|n| Self::hold(first.number + n)).collect();
+            if let Some(rest) = rest {
+                return std::iter::once(first).chain(rest).collect();
+            }
+        }
+        panic!("no {count} ports in a row are free from {FIRST} on");
+    }
+
     fn hold(number: u16) -> Option<Self> {
         let dir = std::env::temp_dir().join("tracegate-test-ports");
         std::fs::create_dir_all(&dir).expect("the directory of the locks can be made");
