@@ -54,6 +54,9 @@ impl Clients {
     }
 }
 
+/// Codes that a ledger made for a trial has room for.
+const TRIAL_CODES: u64 = 1_000_000;
+
 /// An embedded gateway whose clock is set by hand.
 #[derive(Debug)]
 pub(super) struct Embedded {
@@ -64,9 +67,19 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a gateway on a free port, in `data_dir` or in a temporary directory.
-    pub async fn start(data_dir: Option<&Path>, policy_files: &[PathBuf]) -> Result<Self> {
-        let mut config = Config::built_in()?;
+    /// Starts a gateway on a free port, in `data_dir` or in a temporary directory; its ledger there, or in a Redis.
+    pub async fn start(
+        data_dir: Option<&Path>,
+        store: Option<&str>,
+        policy_files: &[PathBuf],
+    ) -> Result<Self> {
+        let mut config = Config::load_with(None, |name| match name {
+            "TRACEGATE_STORE_URL" => store.map(str::to_owned),
+            _ => None,
+        })?;
+        if let Some(redis) = &mut config.redis {
+            redis.init_codes = Some(TRIAL_CODES);
+        }
         let temporary = match data_dir {
             Some(_) => None,
             None => Some(

@@ -50,7 +50,7 @@ enum Language {
 
 pub(super) async fn run(args: Args) -> Result<()> {
     let clock = Stopwatch::start();
-    let embedded = Embedded::start(None, &[]).await?;
+    let embedded = Embedded::start(None, None, &[]).await?;
     say(format!("an embedded gateway listens on {}", embedded.address()))?;
     let mut clients = Clients::connect(&embedded.address()).await?;
     for (file, loaded) in load_registry(&mut clients, &Folder::BuiltIn(PROVINCE), &mut NoRejects).await? {

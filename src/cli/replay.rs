@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Where the embedded gateway keeps its data [default: a temporary directory].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// A Redis for the embedded gateway's ledger, such as redis://127.0.0.1:6379; an empty one, for a trial.
+    #[arg(long, value_name = "URL", conflicts_with = "to")]
+    store: Option<String>,
     /// Rule files over the built-in ones, for the embedded gateway.
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
@@ -53,7 +56,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let out = output(&args.out)?;
     let embedded = match &args.to {
         Some(_) => None,
-        None => Some(Embedded::start(args.data_dir.as_deref(), &args.policy).await?),
+        None => Some(Embedded::start(args.data_dir.as_deref(), args.store.as_deref(), &args.policy).await?),
     };
     let address = match (&args.to, &embedded) {
         (Some(address), _) => address.clone(),

@@ -24,6 +24,7 @@ pub(super) struct RawStore {
 pub(super) struct RawRedis {
     answer_milliseconds_max: u64,
     commit_milliseconds_max: u64,
+    allow_volatile: bool,
 }
 
 impl RawStore {
@@ -66,6 +67,7 @@ impl RawStore {
         Some(RedisOptions {
             answer_max: Duration::from_millis(redis.answer_milliseconds_max),
             commit_max: Duration::from_millis(redis.commit_milliseconds_max),
+            allow_volatile: redis.allow_volatile,
             changes_max: self.queue_changes_max,
             disk_free_bytes_min: self.disk_free_bytes_min,
             segment_bytes_max: self.segment_bytes_max,

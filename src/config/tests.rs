@@ -69,3 +69,14 @@ fn a_collector_needs_a_build_that_can_send_to_it_and_a_plain_address() {
     assert!(mistakes[0].contains("telemetry.sampled_per_mille"), "{mistakes:?}");
     assert_eq!(Config::built_in().unwrap().traces.endpoint, None);
 }
+
+#[test]
+fn a_ledger_in_redis_is_a_setting() {
+    assert_eq!(Config::built_in().unwrap().redis, None);
+    let file = "[store]\nurl = 'redis-cluster://a:1,b:2'\n[redis]\ncommit_milliseconds_max = 900\n";
+    let redis = load(file, &[]).unwrap().redis.unwrap();
+    assert_eq!(redis.commit_max, Duration::from_millis(900));
+    assert_eq!((redis.init_codes, redis.allow_volatile, redis.reconcile), (None, false, true));
+    let ConfigError(mistakes) = load("[store]\nurl = 'postgres://a'\n", &[]).unwrap_err();
+    assert!(mistakes.iter().any(|mistake| mistake.starts_with("store.url: ")), "{mistakes:?}");
+}

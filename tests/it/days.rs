@@ -55,13 +55,14 @@ fn misses(truth: &Value, answer: Option<&Value>) -> Vec<String> {
     wrong
 }
 
-fn replay(registry: &Path, messages: &Path, out: &Path) {
+fn replay(registry: &Path, messages: &Path, out: &Path, options: &[&str]) {
     let run = Command::new(PROGRAM)
         .args(["replay", "--registry"])
         .arg(registry)
         .arg(messages)
         .arg("--out")
         .arg(out)
+        .args(options)
         .output()
         .expect("the program runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
@@ -69,7 +70,7 @@ fn replay(registry: &Path, messages: &Path, out: &Path) {
 
 fn check_day(registry: &str, messages: &str, truth: &str) {
     let out = tempfile::NamedTempFile::new().expect("a temporary file");
-    replay(&root().join(registry), &root().join(messages), out.path());
+    replay(&root().join(registry), &root().join(messages), out.path(), &[]);
     let answers: HashMap<u64, Value> =
         lines(out.path()).into_iter().map(|a| (a["n"].as_u64().expect("n is a number"), a)).collect();
     let truths = lines(&root().join(truth));
@@ -110,6 +111,26 @@ fn the_late_day_comes_out_as_labelled() {
 #[test]
 fn the_busy_day_comes_out_as_labelled() {
     check_own_day("busy");
+}
+
+/// The answers of a day.
+fn answers_of(day: &Path, options: &[&str]) -> Vec<Value> {
+    let out = tempfile::NamedTempFile::new().expect("a temporary file");
+    replay(day, &day.join("messages.jsonl"), out.path(), options);
+    lines(out.path())
+}
+
+#[test]
+fn every_day_comes_out_the_same_over_redis() {
+    for name in ["counter", "late", "busy"] {
+        let server = crate::support::redis::RedisServer::start();
+        let day = root().join(format!("tests/days/{name}"));
+        let (embedded, redis) = (answers_of(&day, &[]), answers_of(&day, &["--store", &server.url()]));
+        assert_eq!(embedded.len(), redis.len(), "{name}");
+        for (embedded, redis) in embedded.iter().zip(&redis) {
+            assert_eq!(embedded, redis, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -219,6 +219,7 @@ fn compose_files_listen_on_loopback_and_name_what_is_there() {
     let port = Regex::new(r#""([^"\s]*:\d+:\d+)""#).unwrap();
     let image = Regex::new(r"(?m)^\s+image: (\S+)$").unwrap();
     let file = Regex::new(r#"\.\./[\w./-]+"#).unwrap();
+    let grace = Regex::new(r"stop_grace_period: (\d+)s").unwrap();
     for name in ["gateway-redis.yml", "fleet.yml"] {
         let text = read(&format!("compose/{name}"));
         let ports: Vec<_> = port.captures_iter(&text).map(|found| found[1].to_owned()).collect();
@@ -234,7 +235,6 @@ fn compose_files_listen_on_loopback_and_name_what_is_there() {
             assert!(deploy().join("compose").join(path).exists(), "{name} names {path}");
         }
         // What a container is given to end: more than a gateway takes.
-        let grace = Regex::new(r"stop_grace_period: (\d+)s").unwrap();
         let least = Config::built_in().unwrap().drain_max + CLOSE_MAX;
         let graces = grace.captures_iter(&text).map(|found| found[1].parse().unwrap());
         assert!(graces.map(Duration::from_secs).all(|grace| grace > least), "{name}");

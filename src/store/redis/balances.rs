@@ -2,8 +2,8 @@
 //! up to: sent twice it is the same, and lost by Redis it is written again. A position is the sum over all gateways.
 
 use super::layout::Layout;
-use super::ledger::{bytes_of, garbled, list_of};
-use super::link::{Batch, Link, LinkError};
+use super::link::{Batch, Link};
+use super::reply::{bytes_of, list_of, pairs_of};
 use crate::domain::party::Pool;
 use crate::domain::purchase::{Position, PurchaseSource};
 use crate::store::{PositionDelta, StoreError};
@@ -273,24 +273,4 @@ impl Balances {
 
 fn read(bytes: &[u8]) -> Result<Written, StoreError> {
     postcard::from_bytes(bytes).map_err(|e| StoreError::Unreadable(format!("a balance cannot be read: {e}")))
-}
-
-/// The fields and values of a hash.
-pub(super) fn pairs_of(reply: Reply) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LinkError> {
-    let both = |(field, value): (Reply, Reply)| {
-        Ok((bytes_of(field)?.ok_or_else(garbled)?, bytes_of(value)?.ok_or_else(garbled)?))
-    };
-    match reply {
-        Reply::Nil => Ok(Vec::new()),
-        Reply::Map(pairs) => pairs.into_iter().map(both).collect(),
-        Reply::Array(items) => {
-            let mut items = items.into_iter();
-            let mut pairs = Vec::new();
-            while let (Some(field), Some(value)) = (items.next(), items.next()) {
-                pairs.push(both((field, value))?);
-            }
-            Ok(pairs)
-        }
-        _ => Err(garbled()),
-    }
 }

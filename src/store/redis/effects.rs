@@ -28,6 +28,12 @@ pub(super) fn open_list(gateway: u16) -> (Tag, Vec<u8>) {
     (tag, tag.key("open"))
 }
 
+/// The list of what others settled of a gateway while it was gone: it adds up what its own log lacks of it.
+pub(super) fn adopted_list(gateway: u16) -> (Tag, Vec<u8>) {
+    let tag = Tag::Gateway(gateway);
+    (tag, tag.key("adopted"))
+}
+
 /// The stream of what a gateway claimed.
 pub(super) fn feed_of(gateway: u16) -> (Tag, Vec<u8>) {
     let tag = Tag::Gateway(gateway);

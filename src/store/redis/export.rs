@@ -3,9 +3,10 @@
 
 use super::cell::Value;
 use super::layout::{awaited_of, document_bucket};
-use super::ledger::{Place, Read, Shown, bytes_of, garbled, list_of, shown};
+use super::ledger::{Place, Read, Shown, shown};
 use super::link::{Batch, LinkError, Tag};
 use super::read::read_row;
+use super::reply::{bytes_of, garbled, list_of};
 use super::{RedisStore, Shared};
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::Pool;

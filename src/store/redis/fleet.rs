@@ -3,10 +3,9 @@
 //! that was acknowledged before it began to read.
 
 use super::Shared;
-use super::balances::pairs_of;
-use super::effects::{FEED_FIELD, Told, feed_of, open_list};
-use super::ledger::{bytes_of, garbled, is_one};
-use super::link::{Batch, LinkError};
+use super::effects::{Told, feed_of, open_list};
+use super::link::Batch;
+use super::reply::{entries_of, garbled, is_one, items_of};
 use super::upkeep::alive_key;
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
@@ -137,38 +136,6 @@ impl Shared {
         }
         Ok(cursors)
     }
-}
-
-/// The entries of the one stream that was read.
-fn entries_of(reply: Reply) -> Result<Vec<(String, Vec<u8>)>, LinkError> {
-    match reply {
-        Reply::Nil => Ok(Vec::new()),
-        Reply::Map(mut streams) => match streams.pop() {
-            Some((_, entries)) => items_of(entries),
-            None => Ok(Vec::new()),
-        },
-        Reply::Array(mut streams) => match streams.pop() {
-            Some(Reply::Array(mut stream)) => items_of(stream.pop().unwrap_or(Reply::Nil)),
-            _ => Err(garbled()),
-        },
-        _ => Err(garbled()),
-    }
-}
-
-fn items_of(reply: Reply) -> Result<Vec<(String, Vec<u8>)>, LinkError> {
-    let Reply::Array(items) = reply else {
-        return if reply == Reply::Nil { Ok(Vec::new()) } else { Err(garbled()) };
-    };
-    let item = |item: Reply| {
-        let Reply::Array(parts) = item else { return Err(garbled()) };
-        let mut parts = parts.into_iter();
-        let id = bytes_of(parts.next().unwrap_or(Reply::Nil))?.ok_or_else(garbled)?;
-        let id = String::from_utf8(id).map_err(|_| garbled())?;
-        let fields = pairs_of(parts.next().unwrap_or(Reply::Nil))?;
-        let told = fields.into_iter().find(|(name, _)| name == FEED_FIELD.as_bytes());
-        Ok((id, told.ok_or_else(garbled)?.1))
-    };
-    items.into_iter().map(item).collect()
 }
 
 #[cfg(test)]

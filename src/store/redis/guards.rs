@@ -2,8 +2,8 @@
 //! or answers for half of the slots would take boxes for unsold. Knows settings of servers, nothing of claims.
 
 use super::address::Address;
-use super::balances::pairs_of;
 use super::link::{Link, LinkError, Said};
+use super::reply::pairs_of;
 use super::{OpenError, RedisOptions};
 use redis::{Cmd, Value as Reply};
 use std::collections::HashMap;

@@ -2,10 +2,9 @@
 //! a copy beside its log, so that an empty Redis is never taken for the one that it worked with.
 
 use super::OpenError;
-use super::balances::pairs_of;
 use super::layout::{Buckets, PARTITIONS};
-use super::ledger::is_one;
 use super::link::{Batch, Link, LinkError, Tag};
+use super::reply::{is_one, pairs_of};
 use crate::store::StoreError;
 use crate::store::directory::{Directory, hex_of, random_hex, write_durably};
 use redis::Value as Reply;

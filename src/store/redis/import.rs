@@ -3,9 +3,9 @@
 use super::commands;
 use super::effects::feed_of;
 use super::layout::{registry_head, registry_rows};
-use super::ledger::{bytes_of, garbled};
 use super::link::{Batch, Tag};
 use super::read::read_row;
+use super::reply::{bytes_of, garbled};
 use super::work::{RowsPut, Work};
 use super::{RedisStore, Shared, head};
 use crate::domain::registry::RegistryRow;

@@ -5,13 +5,13 @@ use super::balances::{Balances, Sum};
 use super::decision::DecisionId;
 use super::health::Health;
 use crate::domain::code::CodeKey;
-use crate::store::log::{self, EventLog, LogError, OpenError, free_bytes};
+use crate::store::log::{self, EventLog, GroupReceipt, LogError, OpenError, free_bytes};
 use crate::store::{
     ClaimFollower, CommitError, EncodedEvent, LogEvent, PositionDelta, StoreError, StoreState,
 };
 use crate::telemetry;
 use crate::{clock::Stopwatch, domain::party::Pool};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,8 +35,18 @@ pub(super) struct Entry {
     pub adds: Vec<(Pool, String, PositionDelta)>,
 }
 
+/// The first position of the group that holds an entry.
+pub(super) type LogPlace = u64;
+
+/// An entry with whoever waits for it.
+type Waiting = (Box<Entry>, oneshot::Sender<Result<LogPlace, CommitError>>);
+
+/// Entries that are in the log and still on the list of what is under way.
+pub(super) type Unretired = Arc<Mutex<BTreeSet<(LogPlace, DecisionId)>>>;
+
 pub(super) enum Job {
-    Append(Box<Entry>, oneshot::Sender<Result<(), CommitError>>),
+    /// Answered with where the entry is in the log.
+    Append(Box<Entry>, oneshot::Sender<Result<LogPlace, CommitError>>),
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, StoreError>>),
     /// What the log adds up to, up to a position: balances become that and what was logged since.
     Totals(HashMap<(Pool, String), Sum>, u64, oneshot::Sender<Result<(), StoreError>>),
@@ -51,6 +61,7 @@ pub(super) struct Lane {
     balances: Arc<Balances>,
     follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
     health: Arc<Health>,
+    unretired: Unretired,
     looked_at_disk: Option<Stopwatch>,
 }
 
@@ -63,13 +74,19 @@ impl Lane {
         health: Arc<Health>,
     ) -> Self {
         let end = Arc::new(AtomicU64::new(log.durable_end()));
-        let (log, follower, looked_at_disk) = (Some(log), Arc::default(), None);
-        Self { dir, disk_free_bytes_min, log, end, balances, follower, health, looked_at_disk }
+        let (log, follower, unretired, looked_at_disk) =
+            (Some(log), Arc::default(), Unretired::default(), None);
+        Self { dir, disk_free_bytes_min, log, end, balances, follower, health, unretired, looked_at_disk }
     }
 
     /// The position after what is durable; kept up to date.
     pub fn end(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.end)
+    }
+
+    /// What is in the log and still on the list of what is under way.
+    pub fn unretired(&self) -> Unretired {
+        Arc::clone(&self.unretired)
     }
 
     /// Who is told of claims.
@@ -154,7 +171,7 @@ impl Lane {
         }
     }
 
-    async fn append(&mut self, entries: Vec<(Box<Entry>, oneshot::Sender<Result<(), CommitError>>)>) {
+    async fn append(&mut self, entries: Vec<Waiting>) {
         if entries.is_empty() {
             return;
         }
@@ -162,7 +179,10 @@ impl Lane {
         let payloads: Vec<_> = entries.iter().map(|(entry, _)| payload(entry)).collect();
         let written = self.write(payloads).await;
         match written {
-            Ok((end, positions)) => {
+            Ok(GroupReceipt { start, end, positions, .. }) => {
+                // Before the end is told: whoever remembers how far the log is read must not pass these.
+                let ids = entries.iter().map(|(entry, _)| (start, entry.id));
+                self.unretired.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
                 for ((entry, _), position) in entries.iter().zip(positions) {
                     self.balances.add(&entry.adds, position);
                 }
@@ -176,7 +196,7 @@ impl Lane {
                 }
                 telemetry::group_written(entries.len(), started.elapsed());
                 for (_, reply) in entries {
-                    drop(reply.send(Ok(())));
+                    drop(reply.send(Ok(start)));
                 }
             }
             Err(error) => {
@@ -188,7 +208,7 @@ impl Lane {
     }
 
     /// Writes and syncs one group. It stands in Redis already: whatever fails here, the answer is "unknown".
-    async fn write(&mut self, payloads: Vec<Vec<u8>>) -> Result<(u64, Vec<u64>), CommitError> {
+    async fn write(&mut self, payloads: Vec<Vec<u8>>) -> Result<GroupReceipt, CommitError> {
         let Some(mut log) = self.log.take() else {
             return Err(CommitError::Unknown("the log is lost after a fault".to_owned()));
         };
@@ -201,10 +221,7 @@ impl Lane {
             return Err(CommitError::Unknown("a fault in the writer of the log".to_owned()));
         };
         self.log = Some(log);
-        match receipt {
-            Ok(receipt) => Ok((receipt.end, receipt.positions)),
-            Err(error) => Err(self.failed(&error)),
-        }
+        receipt.map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &LogError) -> CommitError {

@@ -5,6 +5,7 @@ use super::commands;
 use super::decision::{Decision, DecisionId, State};
 use super::layout::{ClaimPlace, Layout};
 use super::link::{Batch, Link, LinkError, Tag};
+use super::reply::{bytes_of, garbled};
 use crate::clock::Stopwatch;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
@@ -269,35 +270,6 @@ pub(super) fn history_of(value: &Value, decided: &Decided) -> Result<History, St
             let facts = decided.get(by).and_then(|decision| decision.facts);
             facts.and_then(|facts| facts.history()).ok_or_else(unreadable)
         }
-    }
-}
-
-pub(super) fn garbled() -> LinkError {
-    LinkError::Refused("something stands there that this gateway did not write".to_owned())
-}
-
-/// The bytes of a reply; `None` = nothing stands.
-pub(super) fn bytes_of(reply: Reply) -> Result<Option<Vec<u8>>, LinkError> {
-    match reply {
-        Reply::Nil => Ok(None),
-        Reply::BulkString(bytes) => Ok(Some(bytes)),
-        _ => Err(garbled()),
-    }
-}
-
-/// Whether a reply is the number 1.
-pub(super) fn is_one(reply: &Reply) -> bool {
-    matches!(reply, Reply::Int(1))
-}
-
-/// All values of a list.
-pub(super) fn list_of(reply: Reply) -> Result<Vec<Vec<u8>>, LinkError> {
-    match reply {
-        Reply::Nil => Ok(Vec::new()),
-        Reply::Array(items) | Reply::Set(items) => {
-            items.into_iter().map(|item| bytes_of(item)?.ok_or_else(garbled)).collect()
-        }
-        _ => Err(garbled()),
     }
 }
 

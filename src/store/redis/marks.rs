@@ -4,8 +4,8 @@
 use super::Shared;
 use super::decision::DecisionId;
 use super::layout::{PARTITIONS, partitions};
-use super::ledger::bytes_of;
 use super::link::{Batch, LinkError, Tag};
+use super::reply::bytes_of;
 use crate::domain::claim::PaperKey;
 use crate::store::directory::write_durably;
 use crate::store::{LogEvent, StoreError};

@@ -42,6 +42,7 @@ mod purchases;
 mod read;
 mod reconcile;
 mod registry;
+mod reply;
 mod settle;
 mod transaction;
 mod turns;
@@ -60,7 +61,7 @@ use decision::DecisionId;
 use fleet::Cursors;
 use head::Head;
 use health::Health;
-use lane::Job;
+use lane::{Job, LogPlace, Unretired};
 use ledger::Ledger;
 use marks::Marks;
 use siphasher::sip::SipHasher24;
@@ -155,7 +156,9 @@ struct Shared {
     /// Codes in the ledger, about.
     codes: AtomicU64,
     /// Changes that are finished and still on the list of what is under way.
-    retired: Mutex<Vec<DecisionId>>,
+    retired: Mutex<Vec<(LogPlace, DecisionId)>>,
+    /// What is in the log and still on that list.
+    unretired: Unretired,
     /// Who keeps a copy of what the ledger knows.
     follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
     /// Up to where the streams of others were told to it.

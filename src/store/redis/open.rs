@@ -18,6 +18,7 @@ use crate::store::{LogEvent, StoreError};
 use jiff::Timestamp;
 use redis::Value as Reply;
 use siphasher::sip::SipHasher24;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -162,7 +163,7 @@ impl RedisStore {
         let (log, replay) = tokio::task::spawn_blocking(move || EventLog::open(&at, log_options, from))
             .await
             .map_err(fault)??;
-        let last = add_up_again(&balances, replay).await?;
+        let logged = add_up_again(&balances, replay).await?;
         let health = Arc::new(Health::new());
         let lane = Lane::new(
             log_dir.clone(),
@@ -181,7 +182,7 @@ impl RedisStore {
             head,
             balances,
             gateway,
-            count: AtomicU64::new(first_count(now, last)),
+            count: AtomicU64::new(first_count(now, logged.iter().copied().max())),
             turns: Turns::new(),
             lane: Mutex::new(Some(jobs)),
             log_end: lane.end(),
@@ -191,6 +192,7 @@ impl RedisStore {
             secret,
             codes: AtomicU64::new(count_codes(&ledger).await?),
             retired: Mutex::default(),
+            unretired: lane.unretired(),
             follower: lane.follower(),
             cursors: tokio::sync::Mutex::default(),
             registry_version: watch::channel(0).0,
@@ -202,7 +204,7 @@ impl RedisStore {
             ledger,
         });
         let lane = tokio::spawn(lane.run(waiting));
-        shared.settle_gateway(gateway).await?;
+        shared.settle_own(&logged).await?;
         let upkeep = tokio::spawn(Arc::clone(&shared).keep_up(from));
         let probe = tokio::spawn(Arc::clone(&shared).watch_redis());
         let fleet = tokio::spawn(Arc::clone(&shared).read_fleet());
@@ -218,12 +220,12 @@ fn fault(error: tokio::task::JoinError) -> OpenError {
     OpenError::Foreign(error.to_string())
 }
 
-/// Adds up what the written balances may not hold; gives the last decision of this gateway that was logged.
+/// Adds up what the written balances may not hold; gives the decisions that were logged since.
 async fn add_up_again(
     balances: &Balances,
     replay: crate::store::log::Replay,
-) -> Result<Option<DecisionId>, OpenError> {
-    let mut last = None;
+) -> Result<HashSet<DecisionId>, OpenError> {
+    let mut logged = HashSet::new();
     for group in replay {
         let group = group?;
         for (at, payload) in group.payloads() {
@@ -231,10 +233,10 @@ async fn add_up_again(
             let (id, event) = lane::parts(payload).ok_or_else(unreadable)?;
             let event = LogEvent::decode(event).map_err(|_| unreadable())?;
             balances.add_again(&event.adds, at).await?;
-            last = last.max(Some(id));
+            logged.insert(id);
         }
     }
-    Ok(last)
+    Ok(logged)
 }
 
 /// The first number that was never given out, whatever the clock says.

@@ -2,8 +2,9 @@
 
 use super::cell::Value;
 use super::layout::{awaited_of, claim_bucket, key_of, partitions};
-use super::ledger::{Place, Read, Shown, list_of, shown};
+use super::ledger::{Place, Read, Shown, shown};
 use super::link::{Batch, Tag};
+use super::reply::list_of;
 use super::transaction::{DECISION_LOOK_EVERY, DECISION_WAIT_MAX};
 use super::work::Work;
 use super::{RedisStore, Shared};

@@ -1,11 +1,10 @@
 //! The registry's rows: all in one place, changed by one gateway at a time.
 
-use super::balances::pairs_of;
 use super::commands;
 use super::layout::{registry_head, registry_rows};
-use super::ledger::bytes_of;
 use super::link::{Batch, Tag};
 use super::read::read_row;
+use super::reply::{bytes_of, pairs_of};
 use super::work::{RowsPut, Work};
 use super::{RedisStore, Shared};
 use crate::domain::party::Pool;

@@ -8,8 +8,9 @@
 use super::cell::{Cell, Value};
 use super::commands;
 use super::decision::{Decision, DecisionId, Facts, State};
-use super::ledger::{Ledger, Place, Shown, bytes_of, garbled, shown, version_of};
+use super::ledger::{Ledger, Place, Shown, shown, version_of};
 use super::link::{Batch, LinkError};
+use super::reply::{begins_with, bytes_of, garbled};
 use crate::clock::Stopwatch;
 use crate::store::{CommitError, StoreError};
 use redis::Value as Reply;
@@ -331,11 +332,7 @@ impl Claiming {
     fn is_mine(&self, reply: &Reply) -> Result<bool, LinkError> {
         let put_once =
             matches!((&self.step, &self.place, self.expected), (Step::First, Place::Record(..), None));
-        match reply {
-            Reply::Nil => Ok(put_once),
-            Reply::BulkString(bytes) => Ok(bytes.starts_with(&self.writer.bytes())),
-            _ => Err(garbled()),
-        }
+        Ok(begins_with(reply, &self.writer.bytes())?.unwrap_or(put_once))
     }
 
     fn settle(&mut self) {

@@ -5,6 +5,7 @@ use super::Shared;
 use super::effects;
 use super::layout::partitions;
 use super::link::{Batch, LinkError, Tag};
+use super::reply::list_of;
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
 use std::sync::{Arc, PoisonError};
@@ -100,7 +101,7 @@ impl Shared {
 
     /// Writes all balances and marks, and remembers up to where.
     pub async fn checkpoint(&self) {
-        let position = self.logged_up_to();
+        let position = self.settled_up_to();
         let written = async {
             self.balances.write().await?;
             Ok::<_, StoreError>(self.write_marks().await?)
@@ -120,12 +121,24 @@ impl Shared {
         self.write_marks().await?;
         let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
         let mut batch = Batch::default();
-        effects::retire(&mut batch, self.gateway, &retired);
+        let ids: Vec<_> = retired.iter().map(|(_, id)| *id).collect();
+        effects::retire(&mut batch, self.gateway, &ids);
         if let Err(error) = self.ledger.link.run(batch).await {
             self.retired.lock().unwrap_or_else(PoisonError::into_inner).extend(retired);
             return Err(error.into());
         }
+        let mut unretired = self.unretired.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in &retired {
+            unretired.remove(entry);
+        }
         Ok(())
+    }
+
+    /// The position of the log before which nothing is on the list of what is under way.
+    fn settled_up_to(&self) -> u64 {
+        let end = self.logged_up_to();
+        let unretired = self.unretired.lock().unwrap_or_else(PoisonError::into_inner);
+        unretired.first().map_or(end, |(place, _)| end.min(*place))
     }
 
     /// Says that it is alive; settles what gateways left that are not.
@@ -156,14 +169,14 @@ impl Shared {
             batch.put(Tag::Gateway(*number), cmd);
         }
         let replies = self.ledger.link.run(batch).await?;
-        Ok(gateways.into_iter().zip(replies.iter().map(super::ledger::is_one)).collect())
+        Ok(gateways.into_iter().zip(replies.iter().map(super::reply::is_one)).collect())
     }
 
     /// The numbers of all gateways of the fleet.
     pub async fn gateways(&self) -> Result<Vec<u16>, StoreError> {
         let mut cmd = redis::cmd("HKEYS");
         cmd.arg(Tag::Deployment.key("gateways"));
-        let names = super::ledger::list_of(self.ledger.link.ask(Tag::Deployment, cmd).await?)?;
+        let names = list_of(self.ledger.link.ask(Tag::Deployment, cmd).await?)?;
         let number = |name: &Vec<u8>| std::str::from_utf8(name).ok()?.parse().ok();
         Ok(names.iter().filter_map(number).collect())
     }

@@ -4,11 +4,12 @@ use super::Shared;
 use super::commands;
 use super::decision::{Decision, DecisionId, Facts, State};
 use super::effects::{self, Told};
-use super::lane::{Entry, Job};
+use super::lane::{Entry, Job, LogPlace};
 use super::layout::{registry_head, registry_rows};
-use super::ledger::{Place, is_one};
+use super::ledger::Place;
 use super::link::{Batch, LinkError, Tag};
 use super::purchases::intent_of;
+use super::reply::is_one;
 use super::transaction::{Intent, Transaction, Wanted, decide};
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
@@ -248,21 +249,39 @@ impl Shared {
         encoded: &EncodedEvent,
     ) -> Result<(), CommitError> {
         let codes: Vec<CodeKey> = event.claims.iter().map(|(key, _)| key.clone()).collect();
-        let entry = Entry { id, encoded: encoded.clone(), claims: codes.clone(), adds: event.adds.clone() };
-        let told = Told { claims: codes.into_iter().zip(encoded.histories()).collect() };
-        let mut batch = Batch::default();
-        effects::put(&mut batch, &self.ledger.layout, event)?;
-        effects::publish(&mut batch, self.gateway, &told)?;
+        let entry = Entry { id, encoded: encoded.clone(), claims: codes, adds: event.adds.clone() };
+        let batch = self.effects_of(event, encoded)?;
         let (logged, put) =
             tokio::join!(self.append(entry), self.until_done(|| self.ledger.link.run(batch.clone())));
-        logged?;
+        let place = logged?;
         put?;
         self.marks.touch(self.partitions_of(id, event).into_iter());
-        self.retired.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(id);
+        self.retired.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, id));
         Ok(())
     }
 
-    async fn append(&self, entry: Entry) -> Result<(), CommitError> {
+    /// What rests on a committed change is put, and others are told; its entry is in a log already.
+    pub async fn finish_again(
+        &self,
+        id: DecisionId,
+        event: &LogEvent<Swap, Swap>,
+        encoded: &EncodedEvent,
+    ) -> Result<(), StoreError> {
+        self.ledger.link.run(self.effects_of(event, encoded)?).await?;
+        self.marks.touch(self.partitions_of(id, event).into_iter());
+        Ok(())
+    }
+
+    fn effects_of(&self, event: &LogEvent<Swap, Swap>, encoded: &EncodedEvent) -> Result<Batch, StoreError> {
+        let codes = event.claims.iter().map(|(key, _)| key.clone());
+        let told = Told { claims: codes.zip(encoded.histories()).collect() };
+        let mut batch = Batch::default();
+        effects::put(&mut batch, &self.ledger.layout, event)?;
+        effects::publish(&mut batch, self.gateway, &told)?;
+        Ok(batch)
+    }
+
+    async fn append(&self, entry: Entry) -> Result<LogPlace, CommitError> {
         let lost = || CommitError::Unknown("the log is closed".to_owned());
         let lane = self.lane.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let (sender, answer) = oneshot::channel();

@@ -194,7 +194,7 @@ async fn replies_that_are_lost_are_looked_up() {
     for round in 0..60 {
         let cut = usize::try_from(random.small(40)).unwrap();
         match round % 6 {
-            0 | 1 | 2 => proxy.set(Mode::CutOneReply { after_bytes: cut }),
+            0..=2 => proxy.set(Mode::CutOneReply { after_bytes: cut }),
             3 => proxy.set(Mode::Delay(Duration::from_millis(30))),
             4 => proxy.set(Mode::Delay(Duration::from_millis(150))),
             _ => proxy.cut_all(),

@@ -38,10 +38,7 @@ impl Fleet {
     pub async fn knows_the_province(&self, gateway: &GatewayProcess) {
         let channel = connect(&gateway.address).await;
         eventually("the registry is taken over", || async {
-            let check = pb::CheckRequest {
-                document: Some(document(PHARMACY, "d", &[code(999_999_999)])),
-                ..pb::CheckRequest::default()
-            };
+            let check = pb::CheckRequest { document: Some(document(PHARMACY, "d", &[code(999_999_999)])) };
             let answer = DispensingServiceClient::new(channel.clone()).check(check).await.ok()?;
             let decision = answer.into_inner().decision?;
             (decision.verdict() == pb::Verdict::Allow).then_some(())
@@ -136,7 +133,7 @@ async fn a_sale_is_seen_by_the_index_of_others_within_a_second() {
         let started = Stopwatch::start();
         loop {
             let document = Some(document(OTHER_PHARMACY, "d", &[code(n)]));
-            let check = pb::CheckRequest { document, ..pb::CheckRequest::default() };
+            let check = pb::CheckRequest { document };
             let decision = there.check(check).await.expect("an answer").into_inner().decision;
             let decision = decision.expect("a decision");
             if decision.verdict() == pb::Verdict::Block {

@@ -108,7 +108,8 @@ fn what_forgets_sales_is_refused() {
 #[test]
 fn what_will_hurt_some_day_is_a_warning() {
     let alone = [("connected_slaves", "0"), ("min_slaves_good_slaves", "0")];
-    let rows: [(&[(&str, &str)], &[Expected<'_>]); 8] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [Expected<'a>]);
+    let rows: [Row<'_>; 8] = [
         (&alone, &[(Warn, "0 of its replicas are in step: it takes no changes", None)]),
         (&[("min_slaves_good_slaves", "1")], &[]),
         (&[("appendfsync", "no")], &[(Warn, "appendfsync is no", Some("appendfsync everysec"))]),
