@@ -8,7 +8,7 @@ use crate::province::Shape;
 use crate::report::{Report, Tables, default_out};
 use crate::scenarios::engine::{EngineSettings, engine};
 use crate::scenarios::scale::scale;
-use crate::scenarios::{self, Settings};
+use crate::scenarios::{self, Settings, World};
 use crate::target::LoopbackAddress;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
@@ -99,14 +99,13 @@ struct LoadArgs {
     /// Seed of Poisson arrivals.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The gateway's program [default: `tracegate` beside this one].
-    #[arg(long, value_name = "PATH")]
-    gateway: Option<PathBuf>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// What a document looks like, and who sends it.
+/// What a document looks like.
 #[derive(Debug, Clone, Args)]
 struct ShapeArgs {
     /// Codes of one document.
@@ -115,8 +114,6 @@ struct ShapeArgs {
     /// Lines they are spread over, each another drug; at most one for each code.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
     lines: u16,
-    #[command(flatten)]
-    world: WorldArgs,
 }
 
 /// Whom it is about, and where it is kept.
@@ -128,9 +125,19 @@ struct WorldArgs {
     /// Drugs of the province.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     drugs: u32,
-    /// Where the gateway's data goes for the time of the run; it must lie on a disk to be durable.
+    /// Where the data goes for the time of the run; it must lie on a disk to be durable.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+/// The same with a gateway.
+#[derive(Debug, Clone, Args)]
+struct GatewayArgs {
+    #[command(flatten)]
+    world: WorldArgs,
+    /// The gateway's program [default: `tracegate` beside this one].
+    #[arg(long, value_name = "PATH")]
+    gateway: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -171,6 +178,8 @@ struct EngineArgs {
     in_flight: u16,
     #[command(flatten)]
     shape: ShapeArgs,
+    #[command(flatten)]
+    world: WorldArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -227,10 +236,8 @@ async fn all(args: &LoadArgs) -> Result<()> {
         prepared: 0,
         rounds: args.rounds,
         in_flight: args.in_flight,
-        shape: ShapeArgs {
-            world: WorldArgs { data_dir: None, ..args.shape.world.clone() },
-            ..args.shape.clone()
-        },
+        shape: args.shape.clone(),
+        world: WorldArgs { data_dir: None, ..args.gateway.world.clone() },
         output: args.output.clone(),
     };
     finish(engine(figures.settings()?).await?, &args.output)?;
@@ -259,6 +266,23 @@ impl ShapeArgs {
     }
 }
 
+impl WorldArgs {
+    fn world(&self) -> Result<World> {
+        Ok(World {
+            institutions: usize::try_from(self.institutions)?,
+            drugs: usize::try_from(self.drugs)?,
+            gateway: None,
+            data_dir: self.data_dir.clone(),
+        })
+    }
+}
+
+impl GatewayArgs {
+    fn world(&self) -> Result<World> {
+        Ok(World { gateway: self.gateway.clone(), ..self.world.world()? })
+    }
+}
+
 impl LoadArgs {
     fn settings(&self) -> Result<Settings> {
         if !(self.rate_share > 0.0 && self.rate_share <= 2.0) {
@@ -276,10 +300,7 @@ impl LoadArgs {
             rate_share: self.rate_share,
             poisson_seed: self.poisson.then_some(self.seed),
             pacer_tick_us: u64::try_from(TICK.as_micros())?,
-            institutions: usize::try_from(self.shape.world.institutions)?,
-            drugs: usize::try_from(self.shape.world.drugs)?,
-            gateway: self.gateway.clone(),
-            data_dir: self.shape.world.data_dir.clone(),
+            world: self.gateway.world()?,
         })
     }
 }
@@ -292,9 +313,7 @@ impl EngineArgs {
             rounds: self.rounds.into(),
             in_flight: self.in_flight.into(),
             shape: self.shape.shape()?,
-            institutions: usize::try_from(self.shape.world.institutions)?,
-            drugs: usize::try_from(self.shape.world.drugs)?,
-            data_dir: self.shape.world.data_dir.clone(),
+            world: self.world.world()?,
         })
     }
 }

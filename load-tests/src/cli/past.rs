@@ -1,12 +1,11 @@
 //! The arguments of the scenarios that begin with past sales.
 
-use super::{OutputArgs, WorldArgs};
+use super::{GatewayArgs, OutputArgs};
 use crate::province::Shape;
 use crate::scenarios::ImportSettings;
 use crate::scenarios::scale::ScaleSettings;
 use anyhow::{Result, bail};
 use clap::Args;
-use std::path::PathBuf;
 
 /// The document that the goal speaks of: three codes of two drugs.
 const SHAPE: Shape = Shape { codes: 3, lines: 2 };
@@ -31,10 +30,7 @@ pub(super) struct ImportArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
     rounds: u16,
     #[command(flatten)]
-    world: WorldArgs,
-    /// The gateway's program [default: `tracegate` beside this one].
-    #[arg(long, value_name = "PATH")]
-    gateway: Option<PathBuf>,
+    gateway: GatewayArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -66,10 +62,7 @@ pub(super) struct ScaleArgs {
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
     #[command(flatten)]
-    world: WorldArgs,
-    /// The gateway's program [default: `tracegate` beside this one].
-    #[arg(long, value_name = "PATH")]
-    gateway: Option<PathBuf>,
+    gateway: GatewayArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -80,10 +73,7 @@ impl ImportArgs {
             codes: self.codes,
             returns_per_mille: self.returns_per_mille,
             rounds: self.rounds.into(),
-            institutions: usize::try_from(self.world.institutions)?,
-            drugs: usize::try_from(self.world.drugs)?,
-            gateway: self.gateway.clone(),
-            data_dir: self.world.data_dir.clone(),
+            world: self.gateway.world()?,
         })
     }
 }
@@ -100,10 +90,7 @@ impl ScaleArgs {
             warm_up_seconds: self.warm_up_seconds,
             in_flight: self.in_flight.into(),
             shape: SHAPE,
-            institutions: usize::try_from(self.world.institutions)?,
-            drugs: usize::try_from(self.world.drugs)?,
-            gateway: self.gateway.clone(),
-            data_dir: self.world.data_dir.clone(),
+            world: self.gateway.world()?,
         })
     }
 }

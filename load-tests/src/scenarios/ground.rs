@@ -36,9 +36,9 @@ impl Ground {
     /// Starts a gateway over a fresh data directory and loads the province. `durable`: refuses a disk that keeps
     /// nothing.
     pub async fn start(settings: &Settings, durable: bool) -> Result<Self> {
-        let program = gateway::program(settings.gateway.as_deref())?;
-        let (folder, disk) = room(settings.data_dir.as_deref(), durable)?;
-        let province = Province::new(settings.institutions, settings.drugs);
+        let program = settings.world.program()?;
+        let (folder, disk) = settings.world.room(durable)?;
+        let province = settings.world.province();
         province.write_to(folder.path())?;
         let gateway = gateway::start(&program, folder.path()).await?;
         gateway::import(&program, &gateway, folder.path(), gateway::PROVINCE).await?;

@@ -1,12 +1,10 @@
 //! `tracegate import sales` of a generated history, as an operator runs it: into a fresh gateway over a disk, once
 //! with findings off and once with findings on.
 
-use super::ground::room;
-use super::progress;
+use super::{World, progress};
 use crate::driver::FaultsSeen;
 use crate::machine::{Disk, disk_bytes, machine};
 use crate::past;
-use crate::province::Province;
 use crate::report::{Goal, Report, Spread, Tables, faults_of, table};
 use crate::{gateway, process::Server};
 use anyhow::{Context, Result};
@@ -26,16 +24,9 @@ pub struct ImportSettings {
     pub returns_per_mille: u64,
     /// How often both ways take turns.
     pub rounds: usize,
-    /// Size of the province.
-    pub institutions: usize,
-    /// Size of the province.
-    pub drugs: usize,
-    /// The gateway's program; `None` = beside this one.
-    #[serde(skip)]
-    pub gateway: Option<PathBuf>,
-    /// Where the data goes for the time of the run; `None` = beside this program.
-    #[serde(skip)]
-    pub data_dir: Option<PathBuf>,
+    /// Whom it is about, and where it is kept.
+    #[serde(flatten)]
+    pub world: World,
 }
 
 /// The settings, and the disk that makes it durable.
@@ -140,10 +131,10 @@ struct SalesFile {
 impl SalesFile {
     async fn write(settings: &ImportSettings, folder: tempfile::TempDir) -> Result<Self> {
         let path = folder.path().join("sales.csv");
-        let ImportSettings { codes, returns_per_mille, institutions, drugs, .. } = *settings;
+        let (codes, returns_per_mille, province) =
+            (settings.codes, settings.returns_per_mille, settings.world.province());
         let (beside, to) = (folder.path().to_owned(), path.clone());
         let write = move || {
-            let province = Province::new(institutions, drugs);
             province.write_to(&beside)?;
             past::write(&to, &province, codes, returns_per_mille)
         };
@@ -155,8 +146,8 @@ impl SalesFile {
 
 /// Measures it.
 pub async fn import(settings: ImportSettings) -> Result<Report<ImportReported, ImportFigures>> {
-    let (machine, program) = (machine(), gateway::program(settings.gateway.as_deref())?);
-    let (folder, disk) = room(settings.data_dir.as_deref(), true)?;
+    let (machine, program) = (machine(), settings.world.program()?);
+    let (folder, disk) = settings.world.room(true)?;
     let bar = progress(settings.rounds * 2);
     bar.set_message("the file is written");
     let file = SalesFile::write(&settings, folder).await?;
@@ -189,7 +180,7 @@ async fn run(
     round: usize,
     findings: bool,
 ) -> Result<ImportRun> {
-    let (folder, _) = room(settings.data_dir.as_deref(), true)?;
+    let (folder, _) = settings.world.room(true)?;
     let gateway = gateway::start(program, folder.path()).await?;
     gateway::import(program, &gateway, file.folder.path(), gateway::REGISTRY).await?;
     gateway.calm().await?;

@@ -17,11 +17,48 @@ pub use import::{ImportSettings, import};
 pub use scan::scan;
 
 use crate::driver::Spacing;
-use crate::province::Shape;
+use crate::gateway;
+use crate::machine::Disk;
+use crate::province::{Province, Shape};
+use anyhow::Result;
+use ground::room;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
+use tempfile::TempDir;
+
+/// Whom a scenario is about, which gateway it measures, and where its data is kept.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct World {
+    /// Size of the province.
+    pub institutions: usize,
+    /// Size of the province.
+    pub drugs: usize,
+    /// The gateway's program; `None` = beside this one. No matter where the engine runs in this process.
+    #[serde(skip)]
+    pub gateway: Option<PathBuf>,
+    /// Where data goes for the time of the run; `None` = where the scenario likes it best.
+    #[serde(skip)]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl World {
+    /// The province.
+    pub fn province(&self) -> Province {
+        Province::new(self.institutions, self.drugs)
+    }
+
+    /// The gateway's program.
+    pub fn program(&self) -> Result<PathBuf> {
+        gateway::program(self.gateway.as_deref())
+    }
+
+    /// A folder for the time of a run, and the disk under it; an error where nothing is durable there and it must be.
+    fn room(&self, durable: bool) -> Result<(TempDir, Disk)> {
+        room(self.data_dir.as_deref(), durable)
+    }
+}
 
 /// What every scenario with servers can be told.
 #[derive(Debug, Clone, Serialize)]
@@ -48,16 +85,9 @@ pub struct Settings {
     pub poisson_seed: Option<u64>,
     /// How coarse the pacer is.
     pub pacer_tick_us: u64,
-    /// Size of the province.
-    pub institutions: usize,
-    /// Size of the province.
-    pub drugs: usize,
-    /// The gateway's program; `None` = beside this one.
-    #[serde(skip)]
-    pub gateway: Option<PathBuf>,
-    /// Where the gateway's data goes for the time of the run; `None` = beside this program.
-    #[serde(skip)]
-    pub data_dir: Option<PathBuf>,
+    /// Whom it is about, and where it is kept.
+    #[serde(flatten)]
+    pub world: World,
 }
 
 impl Settings {

@@ -10,11 +10,11 @@ use crate::driver::cpu_of;
 use crate::machine::machine;
 use crate::province::{Province, Shape};
 use crate::report::{Goal, Report, Spread, Tables, table};
-use crate::scenarios::progress;
+use crate::scenarios::{World, progress};
 use anyhow::{Context, Result};
 use requests::prepare;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -43,13 +43,9 @@ pub struct EngineSettings {
     pub in_flight: usize,
     /// What a document looks like.
     pub shape: Shape,
-    /// Size of the province.
-    pub institutions: usize,
-    /// Size of the province.
-    pub drugs: usize,
-    /// Where the data goes; `None` = memory, or the temporary directory.
-    #[serde(skip)]
-    pub data_dir: Option<PathBuf>,
+    /// Whom it is about; where no folder is named, the data goes to memory, or to the temporary directory.
+    #[serde(flatten)]
+    pub world: World,
 }
 
 /// One round.
@@ -92,7 +88,7 @@ impl Tables for EngineFigures {
 /// Measures it.
 pub async fn engine(settings: EngineSettings) -> Result<Report<EngineSettings, EngineFigures>> {
     let machine = machine();
-    let province = Province::new(settings.institutions, settings.drugs);
+    let province = settings.world.province();
     let (mut rounds, bar) = (Vec::new(), progress(settings.rounds));
     for round in 1..=settings.rounds {
         bar.set_message(format!("round {round}"));
@@ -112,7 +108,7 @@ pub async fn engine(settings: EngineSettings) -> Result<Report<EngineSettings, E
 }
 
 async fn measure(round: usize, province: &Province, settings: &EngineSettings) -> Result<EngineRound> {
-    let folder = folder(settings.data_dir.as_deref())?;
+    let folder = folder(settings.world.data_dir.as_deref())?;
     let engine = start(folder.path()).await?;
     let _kept = Kept::start(&engine, Keeping { file: None, save_every: INDEX_SAVE_EVERY }).await?;
     province.write_to(folder.path())?;
@@ -177,9 +173,7 @@ mod tests {
             rounds: 1,
             in_flight: 8,
             shape: Shape { codes: 3, lines: 2 },
-            institutions: 20,
-            drugs: 10,
-            data_dir: None,
+            world: World { institutions: 20, drugs: 10, ..World::default() },
         }
     }
 

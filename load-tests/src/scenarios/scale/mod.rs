@@ -7,10 +7,8 @@ mod figures;
 mod fill;
 mod restart;
 
-use super::ground::room;
 use super::inside::{Kept, load_purchases, load_registry, start};
-use super::progress;
-use crate::gateway;
+use super::{World, progress};
 use crate::machine::{Disk, disk_bytes, machine};
 use crate::past::PastSales;
 use crate::process::calm;
@@ -27,7 +25,7 @@ use indicatif::ProgressBar;
 pub use restart::Restart;
 use restart::restart;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tracegate::config::Config;
@@ -54,16 +52,9 @@ pub struct ScaleSettings {
     pub in_flight: usize,
     /// What a document looks like.
     pub shape: Shape,
-    /// Size of the province.
-    pub institutions: usize,
-    /// Size of the province.
-    pub drugs: usize,
-    /// The gateway's program; `None` = beside this one.
-    #[serde(skip)]
-    pub gateway: Option<PathBuf>,
-    /// Where the data goes for the time of the run; `None` = beside this program.
-    #[serde(skip)]
-    pub data_dir: Option<PathBuf>,
+    /// Whom it is about, and where it is kept.
+    #[serde(flatten)]
+    pub world: World,
 }
 
 /// The settings, and the disk that makes it durable.
@@ -85,8 +76,8 @@ struct Stage {
 
 /// Measures it.
 pub async fn scale(settings: ScaleSettings) -> Result<Report<ScaleReported, ScaleFigures>> {
-    let (machine, program) = (machine(), gateway::program(settings.gateway.as_deref())?);
-    let (folder, disk) = room(settings.data_dir.as_deref(), true)?;
+    let (machine, program) = (machine(), settings.world.program()?);
+    let (folder, disk) = settings.world.room(true)?;
     let mut stage = Stage::set(folder.path(), &settings).await?;
     let province = Arc::clone(&stage.province);
     let mut past = PastSales::new(&province, settings.large, 0);
@@ -113,7 +104,7 @@ fn claims_of(fills: &[Filled], phases: &[ClaimPhase]) -> u64 {
 impl Stage {
     /// An engine with an empty ledger, the registry and purchases loaded.
     async fn set(folder: &Path, settings: &ScaleSettings) -> Result<Self> {
-        let province = Arc::new(Province::new(settings.institutions, settings.drugs));
+        let province = Arc::new(settings.world.province());
         let bar = progress(usize::try_from(settings.large)?);
         bar.set_message("the province is loaded");
         let data = folder.join("data");
