@@ -1,12 +1,15 @@
 //! The command line: what can be measured, and with which settings.
 
 mod past;
+mod redis;
 
+use crate::bare::BareHandlers;
 use crate::driver::TICK;
 use crate::peer::{self, EmptyHandlers};
 use crate::province::Shape;
 use crate::report::{Report, Tables, default_out};
 use crate::scenarios::engine::{EngineSettings, engine};
+use crate::scenarios::redis::{redis_memory, redis_speed};
 use crate::scenarios::scale::scale;
 use crate::scenarios::{self, Settings, World};
 use crate::target::LoopbackAddress;
@@ -14,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use past::{ImportArgs, ScaleArgs};
 use prost::Message;
+use redis::{RedisArgs, RedisMemoryArgs};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tracegate::grpc::pb;
@@ -37,6 +41,8 @@ const EXAMPLES: &str = "Examples:
   load-tests engine                              the engine's own work, no gRPC, no sync
   load-tests import --codes 1000000              past sales through `tracegate import sales`
   load-tests scale --large 10000000              disk, memory, speed and start with 10 million sold codes
+  load-tests redis                               a gateway over Redis, beside a bare handler over it; a fleet
+  load-tests redis-memory --codes 5000000        Redis' memory for a sold code
   load-tests all                                 engine, check, dispense and scan, one after the other";
 
 #[derive(Debug, Subcommand)]
@@ -54,9 +60,15 @@ enum Command {
     Import(ImportArgs),
     /// What sold codes cost by the million: disk, memory, claims per second, start to ready.
     Scale(ScaleArgs),
+    /// Over a Redis of its own: beside a handler that does only SET NX, synced always, and in a fleet of two.
+    #[command(after_help = redis::SPEED_HELP)]
+    Redis(RedisArgs),
+    /// Memory of a Redis of its own for a sold code, beside that of plain keys.
+    #[command(after_help = redis::MEMORY_HELP)]
+    RedisMemory(RedisMemoryArgs),
     /// engine, check, dispense and scan with default settings, each with its own result file.
     All(LoadArgs),
-    /// Run the empty server alone, until standard input ends.
+    /// Run the empty or the bare server alone, until standard input ends.
     Peer(PeerArgs),
 }
 
@@ -195,6 +207,10 @@ struct PeerArgs {
     /// The same for every Dispense.
     #[arg(long, value_name = "FILE")]
     dispense_answer: Option<PathBuf>,
+    /// Instead of an empty server a bare one: each Dispense puts a plain key for each code into the Redis of this
+    /// machine at this address.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["check_answer", "dispense_answer"])]
+    redis: Option<LoopbackAddress>,
 }
 
 /// Runs a command line. Ctrl-C gives up the run, so that the servers are stopped and their data is removed.
@@ -215,15 +231,22 @@ async fn run_command(command: Command) -> Result<()> {
         Command::Engine(args) => finish(engine(args.settings()?).await?, &args.output),
         Command::Import(args) => finish(scenarios::import(args.settings()?).await?, &args.output),
         Command::Scale(args) => finish(scale(args.settings()?).await?, &args.output),
+        Command::Redis(args) => finish(redis_speed(args.settings()?).await?, args.output()),
+        Command::RedisMemory(args) => finish(redis_memory(args.settings()?).await?, &args.output),
         Command::All(args) => all(&args).await,
-        Command::Peer(args) => {
-            let handlers = EmptyHandlers {
-                check: answer(args.check_answer.as_deref())?,
-                dispense: answer(args.dispense_answer.as_deref())?,
-            };
-            peer::run(args.listen, handlers).await
-        }
+        Command::Peer(args) => run_peer(args).await,
     }
+}
+
+async fn run_peer(args: PeerArgs) -> Result<()> {
+    if let Some(redis) = args.redis {
+        return peer::run(args.listen, BareHandlers::over(redis).await?).await;
+    }
+    let handlers = EmptyHandlers {
+        check: answer(args.check_answer.as_deref())?,
+        dispense: answer(args.dispense_answer.as_deref())?,
+    };
+    peer::run(args.listen, handlers).await
 }
 
 /// One after the other; each is written before the next begins.

@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tracegate::clock::Stopwatch;
 
 /// The program's name.
 const PROGRAM: &str = "tracegate";
@@ -18,6 +19,9 @@ pub const REGISTRY: &[&str] = &["institutions", "drugs"];
 pub const PROVINCE: &[&str] = &["institutions", "drugs", "purchases"];
 /// Longest wait for a page.
 const PAGE_SECONDS_MAX: u64 = 10;
+/// How often a gateway is asked whether it is ready, and for how long at most.
+const READY_LOOK_EVERY: Duration = Duration::from_millis(5);
+const READY_MAX: Duration = Duration::from_secs(600);
 
 /// The gateway's program: the one that was named, or the one beside this program.
 pub fn program(named: Option<&Path>) -> Result<PathBuf> {
@@ -34,18 +38,53 @@ pub fn program(named: Option<&Path>) -> Result<PathBuf> {
     );
 }
 
+/// Where a gateway keeps its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ledger {
+    /// In its data directory.
+    Embedded,
+    /// In a Redis of this machine; where that is empty, a deployment is made in it.
+    Redis {
+        /// Where.
+        address: LoopbackAddress,
+        /// Codes that the deployment has room for.
+        plan: u64,
+    },
+}
+
 /// Starts a gateway with default settings on a free port, its data in `folder`.
-pub async fn start(program: &Path, folder: &Path) -> Result<Server> {
-    Server::start("gateway", serve(program, folder, "off"), folder).await
+pub async fn start(program: &Path, folder: &Path, ledger: Ledger) -> Result<Server> {
+    Server::start("gateway", serve(program, folder, ledger, "off"), folder).await
 }
 
 /// The same with its pages for those who watch it; gives their address too.
-pub async fn start_watched(program: &Path, folder: &Path) -> Result<(Server, LoopbackAddress)> {
-    let mut server = Server::start("gateway", serve(program, folder, "127.0.0.1:0"), folder).await?;
+pub async fn start_watched(
+    program: &Path,
+    folder: &Path,
+    ledger: Ledger,
+) -> Result<(Server, LoopbackAddress)> {
+    let mut server = Server::start("gateway", serve(program, folder, ledger, "127.0.0.1:0"), folder).await?;
     let line = server.next_line().await?;
     let (_, pages) =
         line.trim().rsplit_once("http://").with_context(|| format!("{line:?} names no pages"))?;
     Ok((server, pages.parse()?))
+}
+
+/// Waits until every part of a gateway is ready, its index with every claim among them.
+pub async fn ready(server: &mut Server, pages: LoopbackAddress) -> Result<()> {
+    let watch = Stopwatch::start();
+    loop {
+        let (status, said) = page(pages, "/ready").await?;
+        if status == 200 {
+            return Ok(());
+        }
+        server.check_alive()?;
+        if watch.elapsed() > READY_MAX {
+            bail!("the gateway is not ready after {} s: {}", READY_MAX.as_secs(), said.trim());
+        }
+        // signal: /ready is only a page; it tells nobody who does not ask.
+        tokio::time::sleep(READY_LOOK_EVERY).await;
+    }
 }
 
 /// One of the pages: its status, and what it says.
@@ -68,16 +107,20 @@ fn parsed(text: &str) -> Option<(u16, String)> {
     Some((status, body.to_owned()))
 }
 
-/// A number of the page of metrics that has no labels.
+/// A number of the page of metrics, by its name with all its labels.
 pub fn metric(metrics: &str, name: &str) -> Option<f64> {
     let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
     metrics.lines().find_map(value)
 }
 
-fn serve(program: &Path, folder: &Path, http: &str) -> Command {
+fn serve(program: &Path, folder: &Path, ledger: Ledger, http: &str) -> Command {
     let mut command = plain(program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--http", http, "--data-dir"]).arg(folder.join("data"));
     command.env("TRACEGATE_LOG_LEVEL", "warn");
+    if let Ledger::Redis { address, plan } = ledger {
+        command.args(["--init-codes", &plan.to_string()]);
+        command.env("TRACEGATE_STORE_URL", format!("redis://{}", address.socket()));
+    }
     command
 }
 
@@ -139,6 +182,7 @@ mod tests {
         check("a", Some(2.0));
         check("ab", Some(3.0));
         check("a_total", None);
+        check("a_total{b=\"c\"}", Some(1.0));
         check("b", None);
         assert_eq!(parsed("HTTP/1.1 200 OK\r\n"), None);
     }

@@ -34,6 +34,8 @@ pub struct PastBox {
     pub institution: String,
     /// The document of the sale.
     pub document_no: String,
+    /// The visit that it belongs to, where shops and hospitals write one down.
+    pub visit_no: Option<String>,
     /// When it happened.
     pub occurred_at: Timestamp,
     /// Line on the document, from 1.
@@ -46,10 +48,38 @@ pub struct PastBox {
     pub came_back: bool,
 }
 
+/// What past documents look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// As counters sell: half of all documents have one box, and no visit is written down.
+    Counter,
+    /// Three boxes, and a visit: the document that goals about memory speak of.
+    Visits,
+}
+
+impl Manner {
+    /// Codes of this document.
+    fn codes(self, number: u64) -> u64 {
+        match self {
+            Self::Counter => pick(&CODES_OF_TEN, number).copied().unwrap_or(1),
+            Self::Visits => WHOLE.codes as u64,
+        }
+    }
+
+    /// Documents with so many codes in all.
+    fn documents(self, codes: u64) -> u64 {
+        match self {
+            Self::Counter => (codes * 10).div_ceil(CODES_IN_TEN).max(1),
+            Self::Visits => codes.div_ceil(WHOLE.codes as u64).max(1),
+        }
+    }
+}
+
 /// Past sales of exactly so many codes, spread evenly over half a year, in order of their days.
 #[derive(Debug, Clone)]
 pub struct PastSales<'p> {
     province: &'p Province,
+    manner: Manner,
     returns_per_mille: u64,
     codes_left: u64,
     documents: u64,
@@ -61,20 +91,28 @@ impl<'p> PastSales<'p> {
     /// Of so many codes, each sold once. Of a thousand documents, so many are followed by a return of a box; where
     /// that would come after the last sale, it does not come.
     pub fn new(province: &'p Province, codes: u64, returns_per_mille: u64) -> Self {
-        let documents = (codes * 10).div_ceil(CODES_IN_TEN).max(1);
-        Self { province, returns_per_mille, codes_left: codes, documents, number: 0, rows: VecDeque::new() }
+        Self { returns_per_mille, ..Self::in_manner(province, codes, Manner::Counter) }
+    }
+
+    /// Of so many codes, each sold once, in documents of this kind.
+    pub fn in_manner(province: &'p Province, codes: u64, manner: Manner) -> Self {
+        let (documents, rows) = (manner.documents(codes), VecDeque::new());
+        Self { province, manner, returns_per_mille: 0, codes_left: codes, documents, number: 0, rows }
     }
 
     /// The boxes of a document, all that it may have had.
     fn document(&self, number: u64) -> impl Iterator<Item = PastBox> + use<> {
         let Sale { institution, document_no, lines, .. } = self.province.sale(number, WHOLE);
-        let codes = pick(&CODES_OF_TEN, number).copied().unwrap_or(1);
+        let codes = self.manner.codes(number);
+        let visit_no = (self.manner == Manner::Visits).then(|| format!("MZ{number:014}"));
         let occurred_at = self.occurred_at(number);
         let boxes = (1..).zip(lines).flat_map(move |(line, sold)| {
             let (institution, document_no) = (institution.clone(), document_no.clone());
+            let visit_no = visit_no.clone();
             sold.codes.into_iter().map(move |code| PastBox {
                 institution: institution.clone(),
                 document_no: document_no.clone(),
+                visit_no: visit_no.clone(),
                 occurred_at,
                 line,
                 catalog_code: sold.catalog_code.clone(),
@@ -126,21 +164,23 @@ fn moment(second: u64) -> Timestamp {
 }
 
 /// Writes them as the file that `tracegate import sales` reads; gives the number of its rows. Files of shops that
-/// take nothing back have no kind of row.
-pub fn write(path: &Path, province: &Province, codes: u64, returns_per_mille: u64) -> Result<u64> {
+/// take nothing back have no kind of row, and those that write down no visits have no column for them.
+pub fn write(path: &Path, sales: PastSales<'_>) -> Result<u64> {
     let said = || format!("{} cannot be written", path.display());
     let mut writer = csv::Writer::from_path(path).with_context(said)?;
-    let has_kind = returns_per_mille > 0;
+    let (has_kind, has_visit) = (sales.returns_per_mille > 0, sales.manner == Manner::Visits);
     let columns = ["institution_code", "document_no", "occurred_at", "line_no", "catalog_code", "code"];
-    writer.write_record(columns.into_iter().chain(has_kind.then_some("kind")))?;
+    let more = [has_kind.then_some("kind"), has_visit.then_some("visit_no")];
+    writer.write_record(columns.into_iter().chain(more.into_iter().flatten()))?;
     let mut rows = 0;
-    for row in PastSales::new(province, codes, returns_per_mille) {
+    for row in sales {
         let local: DateTime = CHINA.to_datetime(row.occurred_at);
         let (at, line) = (format!("{} {}", local.date(), local.time()), row.line.to_string());
         let kind = if row.came_back { "return" } else { "sale" };
         let cells = [&row.institution, &row.document_no, &at, &line, &row.catalog_code, &row.code];
         let cells = cells.into_iter().map(String::as_str);
-        writer.write_record(cells.chain(has_kind.then_some(kind))).with_context(said)?;
+        let more = [has_kind.then_some(kind), row.visit_no.as_deref()];
+        writer.write_record(cells.chain(more.into_iter().flatten())).with_context(said)?;
         rows += 1;
     }
     writer.flush().with_context(said)?;
@@ -197,6 +237,21 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_visits_has_three_boxes_and_one_visit() {
+        let province = Province::new(50, 20);
+        let rows: Vec<_> = PastSales::in_manner(&province, 20_000, Manner::Visits).collect();
+        assert_eq!(rows.len(), 20_000);
+        let mut documents = BTreeMap::<_, Vec<&str>>::new();
+        for row in &rows {
+            let visit = row.visit_no.as_deref().expect("a visit");
+            documents.entry((&row.institution, &row.document_no)).or_default().push(visit);
+        }
+        assert_eq!(documents.len(), 6667);
+        assert_eq!(documents.values().filter(|visits| visits.len() == 3).count(), 6666);
+        assert!(documents.values().all(|visits| visits.iter().all(|visit| *visit == visits[0])));
+    }
+
+    #[test]
     fn what_comes_back_was_sold_three_days_before() {
         let province = Province::new(50, 20);
         let rows: Vec<_> = PastSales::new(&province, 20_000, 20).collect();
@@ -216,21 +271,23 @@ mod tests {
     fn the_file_is_the_one_that_import_sales_reads() {
         let folder = tempfile::tempdir().unwrap();
         let (path, province) = (folder.path().join("sales.csv"), Province::new(50, 20));
-        let check = |returns_per_mille: u64| {
-            let rows = write(&path, &province, 3000, returns_per_mille).unwrap();
+        let check = |sales: PastSales<'_>| {
+            let rows = write(&path, sales.clone()).unwrap();
             let read: Vec<_> = read_rows::<PastRow>(std::fs::File::open(&path).unwrap())
                 .unwrap()
                 .map(|row| row.unwrap().0)
                 .collect();
             assert_eq!(read.len() as u64, rows);
-            for (row, made) in read.iter().zip(PastSales::new(&province, 3000, returns_per_mille)) {
+            for (row, made) in read.iter().zip(sales) {
                 assert_eq!((&row.scanned, row.occurred_at), (&made.code, made.occurred_at));
                 assert_eq!((row.institution.to_string(), row.came_back), (made.institution, made.came_back));
                 assert_eq!((row.line, row.catalog_code.clone()), (made.line, Some(made.catalog_code)));
+                assert_eq!((&row.document_no, &row.visit_no), (&Some(made.document_no), &made.visit_no));
             }
             read.iter().filter(|row| row.came_back).count()
         };
-        assert_eq!(check(0), 0);
-        assert!(check(100) > 100);
+        assert_eq!(check(PastSales::new(&province, 3000, 0)), 0);
+        assert!(check(PastSales::new(&province, 3000, 100)) > 100);
+        assert_eq!(check(PastSales::in_manner(&province, 3000, Manner::Visits)), 0);
     }
 }

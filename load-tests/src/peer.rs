@@ -104,7 +104,7 @@ impl DispensingService for EmptyHandlers {
 
 /// Listens, says where on standard output, and answers until standard input ends: it does not outlive whoever
 /// started it.
-pub async fn run(listen: LoopbackAddress, handlers: EmptyHandlers) -> Result<()> {
+pub async fn run<S: DispensingService>(listen: LoopbackAddress, service: S) -> Result<()> {
     let grpc = Config::built_in()?.grpc;
     let listener = TcpListener::bind(listen.socket())
         .await
@@ -119,7 +119,7 @@ pub async fn run(listen: LoopbackAddress, handlers: EmptyHandlers) -> Result<()>
         let read = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         ended.send(read.is_ok())
     })?;
-    serve(listener, handlers, &grpc, async move { drop(end.await) }).await
+    serve(listener, service, &grpc, async move { drop(end.await) }).await
 }
 
 /// Answers until told to stop, with the gateway's transport settings.

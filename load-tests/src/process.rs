@@ -135,7 +135,7 @@ async fn next_line(
 
 /// A child that does not outlive its owner.
 #[derive(Debug)]
-struct Running(Child);
+pub(crate) struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -145,7 +145,8 @@ impl Drop for Running {
     }
 }
 
-fn tail(log: &Path) -> String {
+/// What a server wrote to its log last.
+pub(crate) fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let least = text.len().saturating_sub(LOG_SHOWN_BYTES);
     let from = (least..=text.len()).find(|at| text.is_char_boundary(*at));

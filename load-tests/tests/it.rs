@@ -15,6 +15,8 @@ mod answers;
 mod past;
 #[path = "it/program.rs"]
 mod program;
+#[path = "it/redis.rs"]
+mod redis_runs;
 #[path = "it/servers.rs"]
 mod servers;
 #[path = "it/stalls.rs"]

@@ -11,6 +11,7 @@ use crate::report::{Comparison, Round, Spread};
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use tonic::transport::Channel;
+use tracegate::config::Grpc;
 
 /// Runs every round of both kinds of phases.
 pub(super) async fn compare<L: Lane>(
@@ -62,15 +63,26 @@ pub(super) async fn saturate_gateway<L: Lane>(
     settings: &Settings,
     lane: impl Fn(Channel) -> L,
 ) -> Result<Saturation> {
-    ground.gateway.check_alive()?;
-    ground.gateway.calm().await?;
-    let channels = ground.gateway.address().connect(settings.connections, ground.grpc()).await;
-    let lanes = channels.context("no connection to the gateway")?.into_iter().map(lane).collect();
-    let plan = saturation_plan(ground, settings);
-    saturate(lanes, plan, meter(&ground.gateway)).await
+    let (plan, grpc) = (saturation_plan(ground, settings), ground.grpc().clone());
+    saturate_server(&mut ground.gateway, &grpc, settings, plan, lane).await
 }
 
-fn saturation_plan(ground: &mut Ground, settings: &Settings) -> SaturationPlan {
+/// Any server alone, saturated.
+pub(super) async fn saturate_server<L: Lane>(
+    server: &mut Server,
+    grpc: &Grpc,
+    settings: &Settings,
+    plan: SaturationPlan,
+    lane: impl Fn(Channel) -> L,
+) -> Result<Saturation> {
+    server.check_alive()?;
+    server.calm().await?;
+    let channels = server.address().connect(settings.connections, grpc).await;
+    let lanes = channels.context("no connection to the server")?.into_iter().map(lane).collect();
+    saturate(lanes, plan, meter(server)).await
+}
+
+pub(super) fn saturation_plan(ground: &mut Ground, settings: &Settings) -> SaturationPlan {
     SaturationPlan {
         in_flight: settings.in_flight_per_connection,
         warm_up: settings.warm_up(),

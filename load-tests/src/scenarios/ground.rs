@@ -2,11 +2,12 @@
 
 use super::{Numbers, Settings};
 use crate::driver::CpuMeter;
-use crate::gateway;
+use crate::gateway::{self, Ledger};
 use crate::machine::{self, Disk};
 use crate::peer::EmptyHandlers;
 use crate::process::Server;
 use crate::province::Province;
+use crate::target::LoopbackAddress;
 use anyhow::{Context, Result, bail};
 use prost::Message;
 use std::path::Path;
@@ -36,11 +37,16 @@ impl Ground {
     /// Starts a gateway over a fresh data directory and loads the province. `durable`: refuses a disk that keeps
     /// nothing.
     pub async fn start(settings: &Settings, durable: bool) -> Result<Self> {
+        Self::start_on(settings, durable, Ledger::Embedded).await
+    }
+
+    /// The same over any ledger that has no province yet.
+    pub async fn start_on(settings: &Settings, durable: bool, ledger: Ledger) -> Result<Self> {
         let program = settings.world.program()?;
         let (folder, disk) = settings.world.room(durable)?;
         let province = settings.world.province();
         province.write_to(folder.path())?;
-        let gateway = gateway::start(&program, folder.path()).await?;
+        let gateway = gateway::start(&program, folder.path(), ledger).await?;
         gateway::import(&program, &gateway, folder.path(), gateway::PROVINCE).await?;
         let (province, grpc) = (Arc::new(province), Config::built_in()?.grpc);
         Ok(Self { gateway, province, disk, numbers: Numbers::default(), grpc, folder })
@@ -59,8 +65,7 @@ impl Ground {
 
     /// Starts the empty server, in a process of its own, with these answers.
     pub async fn start_peer(&self, handlers: &EmptyHandlers) -> Result<Server> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["peer", "--listen", "127.0.0.1:0"]);
+        let mut command = peer_command()?;
         for (option, answer) in
             [("--check-answer", &handlers.check), ("--dispense-answer", &handlers.dispense)]
         {
@@ -70,6 +75,25 @@ impl Ground {
         }
         Server::start("peer", command, self.folder.path()).await
     }
+
+    /// Starts the bare server over a Redis, in a process of its own.
+    pub async fn start_bare_peer(&self, redis: LoopbackAddress) -> Result<Server> {
+        let mut command = peer_command()?;
+        command.args(["--redis", &redis.socket().to_string()]);
+        Server::start("bare peer", command, self.folder.path()).await
+    }
+
+    /// Where the province's files lie.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// This program as a peer on a free port.
+fn peer_command() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["peer", "--listen", "127.0.0.1:0"]);
+    Ok(command)
 }
 
 /// A folder for the time of a run, in the one that was named or beside this program, and the disk under it.

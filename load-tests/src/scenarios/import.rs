@@ -3,10 +3,11 @@
 
 use super::{World, progress};
 use crate::driver::FaultsSeen;
+use crate::gateway::{self, Ledger};
 use crate::machine::{Disk, disk_bytes, machine};
-use crate::past;
+use crate::past::{self, PastSales};
+use crate::process::Server;
 use crate::report::{Goal, Report, Spread, Tables, faults_of, table};
-use crate::{gateway, process::Server};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -136,7 +137,7 @@ impl SalesFile {
         let (beside, to) = (folder.path().to_owned(), path.clone());
         let write = move || {
             province.write_to(&beside)?;
-            past::write(&to, &province, codes, returns_per_mille)
+            past::write(&to, PastSales::new(&province, codes, returns_per_mille))
         };
         let rows = tokio::task::spawn_blocking(write).await??;
         let bytes = std::fs::metadata(&path)?.len();
@@ -181,7 +182,7 @@ async fn run(
     findings: bool,
 ) -> Result<ImportRun> {
     let (folder, _) = settings.world.room(true)?;
-    let gateway = gateway::start(program, folder.path()).await?;
+    let gateway = gateway::start(program, folder.path(), Ledger::Embedded).await?;
     gateway::import(program, &gateway, file.folder.path(), gateway::REGISTRY).await?;
     gateway.calm().await?;
     let [log, tables] = ["log", "tables"].map(|part| folder.path().join("data").join(part));
@@ -209,7 +210,7 @@ async fn close(mut gateway: Server) -> Result<()> {
 }
 
 /// What an answer says other than that every row was recorded, and nothing found.
-fn faults(answer: &Value, rows: u64) -> FaultsSeen {
+pub(super) fn faults(answer: &Value, rows: u64) -> FaultsSeen {
     let expected = [
         ("rows", rows),
         ("added", rows),

@@ -7,6 +7,7 @@ pub mod engine;
 mod ground;
 mod import;
 mod inside;
+pub mod redis;
 pub mod scale;
 mod scan;
 

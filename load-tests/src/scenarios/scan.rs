@@ -19,7 +19,7 @@ const RATIO_MIN: f64 = 0.1;
 /// Goal: codes per second over those of unary `Dispense`.
 const OVER_UNARY_MIN: f64 = 3.0;
 /// Streams on one connection, as a hospital's server opens one for itself.
-const STREAMS_PER_CONNECTION: usize = 1;
+pub(super) const STREAMS_PER_CONNECTION: usize = 1;
 
 /// The gateway's two ways to dispense, one right after the other.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,7 +4,7 @@ use crate::program::{EVERY_REPORT, check, gateway, run, written};
 use serde_json::Value;
 
 /// Runs a scenario in a small province and reads what it wrote.
-fn report(args: &[&str]) -> (Value, String) {
+pub fn report(args: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let (out, gateway) = (folder.path().join("out.json"), gateway());
     let rest = ["--institutions", "20", "--drugs", "10", "--gateway", gateway.to_str().unwrap(), "--out"];
@@ -18,13 +18,13 @@ fn report(args: &[&str]) -> (Value, String) {
 }
 
 #[track_caller]
-fn number(json: &Value, path: &str) -> f64 {
+pub fn number(json: &Value, path: &str) -> f64 {
     json.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {json:#}"))
 }
 
 /// Whether two figures are the same but for what is lost in writing them.
 #[track_caller]
-fn same(json: &Value, path: &str, expected: f64) {
+pub fn same(json: &Value, path: &str, expected: f64) {
     let found = number(json, path);
     assert!((found - expected).abs() <= expected.abs() * 1e-9, "{path} is {found}, not {expected}");
 }

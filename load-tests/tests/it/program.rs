@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_load-tests");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_load-tests");
 
 pub fn run(args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).output().expect("the program starts")
@@ -146,9 +146,12 @@ fn what_makes_no_sense_is_refused_with_a_word_on_what_to_do() {
     refused(&["scale", "--small", "10", "--large", "10"], "--small 10 is not less than --large 10");
     refused(&["scale", "--gateway", "/nowhere/tracegate"], "cargo build --release --workspace");
     refused(&["import", "--codes", "0"], "1..=100000000");
+    refused(&["redis", "--plan", "10", "--sold-before", "11"], "raise --plan");
+    refused(&["redis", "--appendfsync", "no"], "everysec");
+    refused(&["peer", "--redis", "10.0.0.7:6379"], "loopback");
     if Path::new("/dev/shm").is_dir() {
         let gateway = gateway();
-        for command in ["scale", "import"] {
+        for command in ["scale", "import", "redis", "redis-memory"] {
             let args = [command, "--data-dir", "/dev/shm", "--gateway", gateway.to_str().unwrap()];
             refused(&args, "nothing is durable");
         }

@@ -84,7 +84,7 @@ fn event(sold: PastBox) -> Result<PastEvent> {
         institution: InstitutionCode::parse(&sold.institution)?,
         came_back: sold.came_back,
         document_no: Some(sold.document_no),
-        visit_no: None,
+        visit_no: sold.visit_no,
         occurred_at: sold.occurred_at,
         line: sold.line,
         catalog_code: Some(sold.catalog_code),

@@ -1,15 +1,14 @@
 //! From the start of the gateway's program to its being ready, over a directory that holds everything.
 
-use crate::gateway;
+use crate::gateway::{self, Ledger};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 use tracegate::clock::Stopwatch;
 
-/// How often it is asked, and for how long at most.
+/// How often its figures are asked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-const READY_SECONDS_MAX: u64 = 600;
 /// Its figures follow once a second.
 const FIGURES_SECONDS_MAX: u64 = 10;
 
@@ -30,20 +29,9 @@ pub struct Restart {
 /// must have.
 pub(super) async fn restart(program: &Path, folder: &Path, index_codes: u64) -> Result<Restart> {
     let watch = Stopwatch::start();
-    let (mut server, pages) = gateway::start_watched(program, folder).await?;
+    let (mut server, pages) = gateway::start_watched(program, folder, Ledger::Embedded).await?;
     let listens_seconds = watch.elapsed().as_secs_f64();
-    loop {
-        let (status, said) = gateway::page(pages, "/ready").await?;
-        if status == 200 {
-            break;
-        }
-        server.check_alive()?;
-        if watch.elapsed() > Duration::from_secs(READY_SECONDS_MAX) {
-            bail!("the gateway is not ready after {READY_SECONDS_MAX} s: {}", said.trim());
-        }
-        // signal: /ready is only a page; it tells nobody who does not ask.
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    gateway::ready(&mut server, pages).await?;
     let ready_seconds = watch.elapsed().as_secs_f64();
     let watch = Stopwatch::start();
     loop {
@@ -59,7 +47,7 @@ pub(super) async fn restart(program: &Path, folder: &Path, index_codes: u64) -> 
         if watch.elapsed() > Duration::from_secs(FIGURES_SECONDS_MAX) {
             bail!("the gateway is ready with {codes} codes in its index, where {index_codes} are on record");
         }
-        // signal: /metrics too.
+        // signal: /metrics is only a page; it tells nobody who does not ask.
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
