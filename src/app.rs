@@ -126,14 +126,6 @@ impl Gateway {
             let (keeper, stop) = (Arc::clone(&keeper), stop.clone());
             async move { keeper.run(stop).await }
         });
-        let registry = tokio::spawn({
-            let (engine, stop) = (Arc::clone(&engine), stop.clone());
-            async move { engine.follow_registry(stop).await }
-        });
-        let doubles = tokio::spawn({
-            let (engine, stop) = (Arc::clone(&engine), stop.clone());
-            async move { engine.judge_double_sales(stop).await }
-        });
         let door = Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() };
         let ended = CancellationToken::new();
         let server =
@@ -141,7 +133,8 @@ impl Gateway {
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
         let mut gauges = Gauges::of(Arc::clone(&engine));
         gauges.look().await;
-        let mut watchers = vec![registry, doubles, tokio::spawn(measure(gauges, metrics.clone()))];
+        let mut watchers = follow_fleet(&engine, &stop);
+        watchers.push(tokio::spawn(measure(gauges, metrics.clone())));
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
             let watched = Watched { metrics, store, index, stop: stop.clone(), ended };
@@ -214,6 +207,16 @@ impl Gateway {
         self.watchers.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");
     }
+}
+
+/// Takes over what other gateways of a fleet load, and judges what they sold twice.
+fn follow_fleet(engine: &Arc<Engine>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+    let (registry, doubles) = (Arc::clone(engine), Arc::clone(engine));
+    let (one, other) = (stop.clone(), stop.clone());
+    vec![
+        tokio::spawn(async move { registry.follow_registry(one).await }),
+        tokio::spawn(async move { doubles.judge_double_sales(other).await }),
+    ]
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

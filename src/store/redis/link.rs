@@ -3,6 +3,7 @@
 //! answer is lost may have been carried out.
 
 use super::address::Address;
+use super::reply::text_of;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
@@ -202,20 +203,40 @@ impl Link {
     /// A slot of every server that holds any.
     pub async fn slots_of_servers(&self) -> Result<Vec<u16>, LinkError> {
         let Server::Cluster(..) = &self.server else { return Ok(vec![0]) };
+        let mut slots = BTreeMap::new();
+        for (first, _, server) in self.slot_ranges().await? {
+            slots.entry(server).or_insert(first);
+        }
+        Ok(slots.into_values().collect())
+    }
+
+    /// The slots of a cluster with the servers that take writes for them; nothing where there is no cluster.
+    pub async fn primaries_of_slots(&self) -> Result<Vec<String>, LinkError> {
+        let Server::Cluster(..) = &self.server else { return Ok(Vec::new()) };
+        let ranges = self.slot_ranges().await?.into_iter();
+        Ok(ranges.map(|(first, last, server)| format!("{first}-{last}={server}")).collect())
+    }
+
+    /// What a server that is no cluster says of itself.
+    pub async fn info(&self) -> Result<String, LinkError> {
+        text_of(self.ask(Tag::Deployment, redis::cmd("INFO")).await?)
+    }
+
+    async fn slot_ranges(&self) -> Result<Vec<(u16, u16, String)>, LinkError> {
         let mut cmd = redis::cmd("CLUSTER");
         cmd.arg("SLOTS");
         let unknown = || LinkError::Away("the cluster does not say who holds which slot".to_owned());
         let Value::Array(ranges) = self.ask_at(0, cmd).await? else { return Err(unknown()) };
-        let mut slots = BTreeMap::new();
+        let mut found = Vec::with_capacity(ranges.len());
         for range in ranges {
             let Value::Array(parts) = range else { return Err(unknown()) };
-            let [Value::Int(first), _, Value::Array(server), ..] = parts.as_slice() else {
+            let [Value::Int(first), Value::Int(last), Value::Array(server), ..] = parts.as_slice() else {
                 return Err(unknown());
             };
-            let first = u16::try_from(*first).map_err(|_| unknown())?;
-            slots.entry(format!("{server:?}")).or_insert(first);
+            let slot = |number: i64| u16::try_from(number).map_err(|_| unknown());
+            found.push((slot(*first)?, slot(*last)?, format!("{server:?}")));
         }
-        Ok(slots.into_values().collect())
+        Ok(found)
     }
 
     async fn run_on_one(

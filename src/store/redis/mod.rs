@@ -35,6 +35,7 @@ mod import;
 mod lane;
 mod layout;
 mod ledger;
+mod lineage;
 mod link;
 mod marks;
 mod open;
@@ -142,6 +143,9 @@ struct Shared {
     marks: Marks,
     /// What Redis lost is being put back: nothing is begun meanwhile.
     repairing: watch::Sender<bool>,
+    /// Grows whenever servers were found to have changed or lost something: a change that began before may have been
+    /// put where nobody looks any more.
+    epoch: AtomicU64,
     /// Double sales that were found.
     doubles: mpsc::Sender<DoubleSale>,
     /// The next decision's number.

@@ -8,21 +8,23 @@ use super::health::Health;
 use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
 use super::ledger::Ledger;
+use super::lineage::Lineage;
 use super::link::{Batch, Link, LinkError};
 use super::marks::Marks;
 use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
 use crate::store::directory::{self, Directory};
-use crate::store::log::{EventLog, LogOptions};
+use crate::store::log::{EventLog, LogOptions, Replay};
 use crate::store::{LogEvent, StoreError};
 use jiff::Timestamp;
 use redis::Value as Reply;
 use siphasher::sip::SipHasher24;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -156,28 +158,19 @@ impl RedisStore {
         let secret = head.secret()?;
         let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
         let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
-        let log_dir = dir.join("log");
-        let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
         let from = read_checkpoint(dir);
-        let at = log_dir.clone();
-        let (log, replay) = tokio::task::spawn_blocking(move || EventLog::open(&at, log_options, from))
-            .await
-            .map_err(fault)??;
+        let log_dir = dir.join("log");
+        let (log, replay) = open_log(log_dir.clone(), options.segment_bytes_max, from).await?;
         let logged = add_up_again(&balances, replay).await?;
         let health = Arc::new(Health::new());
-        let lane = Lane::new(
-            log_dir.clone(),
-            options.disk_free_bytes_min,
-            log,
-            Arc::clone(&balances),
-            Arc::clone(&health),
-        );
+        let lane = lane_of(&log_dir, options, log, &balances, &health);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
         let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
         let shared = Arc::new(Shared {
             options: options.clone(),
             marks: Marks::open(dir),
             repairing: watch::channel(false).0,
+            epoch: AtomicU64::new(0),
             doubles,
             head,
             balances,
@@ -205,15 +198,37 @@ impl RedisStore {
         });
         let lane = tokio::spawn(lane.run(waiting));
         shared.settle_own(&logged).await?;
-        let upkeep = tokio::spawn(Arc::clone(&shared).keep_up(from));
-        let probe = tokio::spawn(Arc::clone(&shared).watch_redis());
-        let fleet = tokio::spawn(Arc::clone(&shared).read_fleet());
-        Ok(Self {
-            shared,
-            tasks: Mutex::new(vec![upkeep, fleet, probe, lane]),
-            double_sales: Mutex::new(Some(double_sales)),
-        })
+        let lineage = Lineage::now(&shared).await?;
+        let mut tasks = beside_requests(&shared, from, lineage);
+        tasks.push(lane);
+        Ok(Self { shared, tasks: Mutex::new(tasks), double_sales: Mutex::new(Some(double_sales)) })
     }
+}
+
+fn lane_of(
+    dir: &Path,
+    options: &RedisOptions,
+    log: EventLog,
+    balances: &Arc<Balances>,
+    health: &Arc<Health>,
+) -> Lane {
+    let least = options.disk_free_bytes_min;
+    Lane::new(dir.to_owned(), least, log, Arc::clone(balances), Arc::clone(health))
+}
+
+/// What goes on beside requests until the store is closed.
+fn beside_requests(shared: &Arc<Shared>, from: u64, lineage: Lineage) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(Arc::clone(shared).keep_up(from, lineage)),
+        tokio::spawn(Arc::clone(shared).watch_redis()),
+        tokio::spawn(Arc::clone(shared).read_fleet()),
+    ]
+}
+
+/// Opens the log behind a position, beside other tasks: it blocks.
+async fn open_log(dir: PathBuf, segment_bytes_max: u64, from: u64) -> Result<(EventLog, Replay), OpenError> {
+    let opening = move || EventLog::open(&dir, LogOptions { segment_bytes_max }, from);
+    Ok(tokio::task::spawn_blocking(opening).await.map_err(fault)??)
 }
 
 fn fault(error: tokio::task::JoinError) -> OpenError {
@@ -221,10 +236,7 @@ fn fault(error: tokio::task::JoinError) -> OpenError {
 }
 
 /// Adds up what the written balances may not hold; gives the decisions that were logged since.
-async fn add_up_again(
-    balances: &Balances,
-    replay: crate::store::log::Replay,
-) -> Result<HashSet<DecisionId>, OpenError> {
+async fn add_up_again(balances: &Balances, replay: Replay) -> Result<HashSet<DecisionId>, OpenError> {
     let mut logged = HashSet::new();
     for group in replay {
         let group = group?;

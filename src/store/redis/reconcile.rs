@@ -22,6 +22,7 @@ use crate::store::{DoubleSale, LogEvent, StoreError};
 use redis::Value as Reply;
 use std::collections::HashMap;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,7 +65,8 @@ impl Shared {
         }
         tracing::error!(partitions = lost.len(), "Redis lost writes; they are put back from the log");
         self.repairing.send_replace(true);
-        let repaired = self.put_back(&lost).await;
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        let repaired = self.put_back(&lost, true).await;
         if repaired.is_ok() {
             self.balances.write_all();
             self.marks.touch(lost.keys().copied().map(Tag::Partition));
@@ -78,12 +80,13 @@ impl Shared {
     /// At start: what was logged last may never have been looked at again.
     pub async fn reconcile_from(&self, position: u64) -> Result<(), StoreError> {
         let mut lost = self.find_lost().await?;
-        self.repairing.send_replace(!lost.is_empty());
+        let known = !lost.is_empty();
+        self.repairing.send_replace(known);
         for number in 0..super::layout::PARTITIONS {
             let from = lost.entry(number).or_insert(position);
             *from = position.min(*from);
         }
-        self.put_back(&lost).await?;
+        self.put_back(&lost, known).await?;
         self.repairing.send_replace(false);
         Ok(())
     }
@@ -93,7 +96,7 @@ impl Shared {
     }
 
     /// Puts back everything that was logged since the positions of lost partitions.
-    async fn put_back(&self, lost: &Lost) -> Result<(), StoreError> {
+    async fn put_back(&self, lost: &Lost, known: bool) -> Result<(), StoreError> {
         let Some(from) = lost.values().min().copied() else { return Ok(()) };
         let to = self.logged_up_to();
         let mut events = self.logged_between(from, to);
@@ -107,7 +110,7 @@ impl Shared {
                 }
             }
             if self.partitions_of(id, &event).into_iter().any(|tag| is_lost(tag, lost)) {
-                self.put_event_back(id, event).await?;
+                self.put_event_back(id, event, known).await?;
             }
         }
         self.take_over_totals(totals, to).await
@@ -145,14 +148,25 @@ impl Shared {
     }
 
     /// Everything that one event says stands again, or something newer that rests on it.
-    async fn put_event_back(&self, id: DecisionId, event: LogEvent) -> Result<(), StoreError> {
+    ///
+    /// `lost` = it is known that something of it is lost. Else what rests on it is put again only where something was:
+    /// a question that was settled meanwhile must not wait once more.
+    pub async fn put_event_back(
+        &self,
+        id: DecisionId,
+        event: LogEvent,
+        lost: bool,
+    ) -> Result<(), StoreError> {
         let kept = self.kept_of(id, &event).await?;
         let mut left: Vec<&Kept> = kept.iter().collect();
+        let mut restored = lost;
         for _ in 0..ATTEMPTS_MAX {
             if left.is_empty() {
                 break;
             }
-            left = self.put_values(&left, &event).await?;
+            let put;
+            (left, put) = self.put_values(&left, &event).await?;
+            restored |= put;
             if !left.is_empty() {
                 // signal: Redis tells nobody when a decision is made.
                 tokio::time::sleep(TRY_EVERY).await;
@@ -162,7 +176,9 @@ impl Shared {
             return Err(StoreError::Undecided);
         }
         let mut batch = Batch::default();
-        effects::put(&mut batch, &self.ledger.layout, &event)?;
+        if restored {
+            effects::put(&mut batch, &self.ledger.layout, &event)?;
+        }
         self.put_registry_back(&mut batch, &event)?;
         self.ledger.link.run(batch).await?;
         Ok(())
@@ -217,8 +233,13 @@ impl Shared {
         Ok(kept)
     }
 
-    /// Puts values where something older or nothing stands; gives those that must be looked at again.
-    async fn put_values<'a>(&self, kept: &[&'a Kept], event: &LogEvent) -> Result<Vec<&'a Kept>, StoreError> {
+    /// Puts values where something older or nothing stands; gives those that must be looked at again, and
+    /// whether anything was put.
+    async fn put_values<'a>(
+        &self,
+        kept: &[&'a Kept],
+        event: &LogEvent,
+    ) -> Result<(Vec<&'a Kept>, bool), StoreError> {
         let places: Vec<_> = kept.iter().map(|kept| &kept.place).collect();
         let cells = self.ledger.cells(&places).await?;
         let decided = self.ledger.decided(cells.iter().flatten()).await?;
@@ -236,12 +257,13 @@ impl Shared {
                 }
             }
         }
+        let any = !put.is_empty();
         for (kept, reply) in put.into_iter().zip(self.ledger.link.run(batch).await?) {
             if reply != Reply::BulkString(kept.value.by().bytes().to_vec()) {
                 left.push(kept);
             }
         }
-        Ok(left)
+        Ok((left, any))
     }
 
     async fn tell_double(&self, (key, ours): (CodeKey, History), event: &LogEvent) {

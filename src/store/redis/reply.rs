@@ -33,6 +33,15 @@ pub(super) fn is_one(reply: &Reply) -> bool {
     matches!(reply, Reply::Int(1))
 }
 
+/// A text for people, in either protocol.
+pub(super) fn text_of(reply: Reply) -> Result<String, LinkError> {
+    match reply {
+        Reply::BulkString(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Reply::VerbatimString { text, .. } => Ok(text),
+        _ => Err(garbled()),
+    }
+}
+
 /// All values of a list.
 pub(super) fn list_of(reply: Reply) -> Result<Vec<Vec<u8>>, LinkError> {
     match reply {

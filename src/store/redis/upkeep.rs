@@ -4,10 +4,12 @@
 use super::Shared;
 use super::effects;
 use super::layout::partitions;
+use super::lineage::Lineage;
 use super::link::{Batch, LinkError, Tag};
 use super::reply::list_of;
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ const ALIVE_MAX: Duration = Duration::from_secs(15);
 
 impl Shared {
     /// Works until the store is closed.
-    pub async fn keep_up(self: Arc<Self>, from: u64) {
+    pub async fn keep_up(self: Arc<Self>, mut from: u64, mut lineage: Lineage) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut alive, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
@@ -47,7 +49,9 @@ impl Shared {
                 verified = told(self.reconcile_from(from).await);
             } else if self.options.reconcile && looked.elapsed() >= LOST_LOOK_EVERY {
                 looked = Stopwatch::start();
-                told(self.reconcile().await);
+                if told(self.reconcile().await) {
+                    verified = told(self.look_at_servers(&mut lineage, &mut from).await);
+                }
             }
             if let Err(error) = self.tidy().await {
                 tracing::debug!(%error, "Redis is not kept up to date");
@@ -69,6 +73,22 @@ impl Shared {
                 self.checkpoint().await;
             }
         }
+    }
+
+    /// Where a server has taken another's place, what was logged lately is compared with it.
+    async fn look_at_servers(&self, lineage: &mut Lineage, from: &mut u64) -> Result<(), StoreError> {
+        // Servers that cannot be asked are looked at again in a moment, and compared with those of now.
+        let Ok(changed) = lineage.look(self).await else { return Ok(()) };
+        if let Some(position) = changed {
+            tracing::warn!(
+                "a server of Redis has taken another's place; what was logged lately is compared with it"
+            );
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+            // Also where this fails: then it is tried again from there.
+            *from = position;
+            self.reconcile_from(position).await?;
+        }
+        Ok(())
     }
 
     /// Looks whether Redis answers, until the store is closed. Beside everything else: what waits for Redis must not

@@ -160,6 +160,7 @@ impl Shared {
         let Work { intents, rows, event, encoded } = work;
         let is_new = |intent: &&Intent| intent.expected.is_none() && matches!(intent.place, Place::Claim(_));
         let new_codes = intents.iter().filter(is_new).count() as u64;
+        let epoch = self.epoch.load(Ordering::Acquire);
         let _turn = self.turns.enter(intents.iter().map(|intent| &intent.place)).await;
         let mut transaction = Transaction::new(&self.ledger, intents, || self.next_id());
         let id = transaction.id();
@@ -184,7 +185,25 @@ impl Shared {
         for (id, decision) in transaction.committed() {
             self.ledger.closed(id, Some(decision));
         }
-        done
+        done?;
+        self.look_again(epoch, id, &encoded).await
+    }
+
+    /// A change that was under way while servers changed may be half with one and half with another. The log holds it:
+    /// what is missing is put again before anybody is answered.
+    async fn look_again(
+        &self,
+        epoch: u64,
+        id: DecisionId,
+        encoded: &EncodedEvent,
+    ) -> Result<(), CommitError> {
+        if self.epoch.load(Ordering::Acquire) == epoch {
+            return Ok(());
+        }
+        let unknown = |error: StoreError| CommitError::Unknown(error.to_string());
+        let event =
+            LogEvent::decode(&encoded.bytes).map_err(|error| CommitError::Unknown(error.to_string()))?;
+        self.put_event_back(id, event, false).await.map_err(unknown)
     }
 
     /// Takes everything back. Gives the error that the caller gets.
