@@ -11,8 +11,8 @@
 //! {tracegate}…  head of the deployment, numbers of its gateways; {tracegate:registry}… the registry
 //! ```
 //!
-//! A change is decided once ([`transaction`]): its claims name a decision that does not stand yet; the decision is
-//! put where none stands; then the change goes into this gateway's own log ([`lane`]) and only then is it answered.
+//! A change is decided once (`transaction`): its claims name a decision that does not stand yet; the decision is
+//! put where none stands; then the change goes into this gateway's own log (`lane`) and only then is it answered.
 //! Whatever is sent to Redis may be sent twice. The log beside Redis holds all that this gateway ever acknowledged.
 //!
 //! Reading order: `address`, `link` (the connection), `guards` (whether this Redis is fit), `layout` (where things
