@@ -6,9 +6,8 @@ use crate::store::codes::{Batches, Unread, read_in_thread};
 use crate::store::{Answering, ClaimFeed, ClaimFollower, Codes, StoreError};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Batches of codes that wait for their reader.
 const BATCHES_WAITING_MAX: usize = 4;
@@ -62,11 +61,7 @@ impl Shared {
         // Held until the follower is in its place: streams are told to nobody meanwhile.
         let mut cursors = self.cursors.lock().await;
         *cursors = self.cursors_at_end().await?;
-        let closed = || StoreError::Stopped("the store is closed".to_owned());
-        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (sender, answer) = oneshot::channel();
-        lane.ok_or_else(closed)?.send(Job::Follow(follower, sender)).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.ask_lane(|reply| Job::Follow(follower, reply)).await?
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::store::StoreError;
 use dashmap::{DashMap, DashSet};
-use redis::Value as Reply;
+use redis::{Cmd, Value as Reply};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,31 @@ const SUSPECTS_MAX: usize = 1 << 16;
 pub(super) enum Place {
     Claim(ClaimPlace),
     Record(Tag, Vec<u8>),
+}
+
+impl Place {
+    /// Looks what stands there.
+    pub fn look(&self) -> (Tag, Cmd) {
+        match self {
+            Self::Claim(claim) => (claim.tag, commands::get_field(&claim.bucket, &claim.field)),
+            Self::Record(tag, key) => (*tag, commands::get(key)),
+        }
+    }
+
+    /// Puts a cell in the place of one that `expected` wrote; `None` for either = nothing. `writer` = who wrote what
+    /// shall stand: where it stands already, that is told as done.
+    pub fn swap(&self, writer: DecisionId, expected: Option<DecisionId>, cell: Option<&Cell>) -> (Tag, Cmd) {
+        match self {
+            Self::Claim(claim) => (claim.tag, commands::swap_claim(claim, writer, expected, cell)),
+            Self::Record(tag, key) => (*tag, commands::swap_record(key, writer, expected, cell)),
+        }
+    }
+
+    /// Puts back what stood before, where what `writer` put still stands.
+    pub fn restore(&self, writer: DecisionId, before: Option<Value>) -> (Tag, Cmd) {
+        let cell = before.map(|now| Cell { now, before: None });
+        self.swap(cell.as_ref().map_or(writer, |cell| cell.now.by()), Some(writer), cell.as_ref())
+    }
 }
 
 /// What a cell shows.
@@ -98,10 +123,8 @@ impl Ledger {
     pub async fn cells(&self, places: &[&Place]) -> Result<Vec<Option<Cell>>, LinkError> {
         let mut batch = Batch::default();
         for place in places {
-            match place {
-                Place::Claim(claim) => batch.put(claim.tag, commands::get_field(&claim.bucket, &claim.field)),
-                Place::Record(tag, key) => batch.put(*tag, commands::get(key)),
-            }
+            let (tag, cmd) = place.look();
+            batch.put(tag, cmd);
         }
         let replies = self.link.run(batch).await?;
         self.cells_of(places, replies).await

@@ -56,7 +56,7 @@ pub use head::MovedIn;
 pub use open::OpenError;
 
 use super::directory::Directory;
-use super::{ClaimFollower, DoubleSale};
+use super::{ClaimFollower, DoubleSale, StoreError};
 use balances::Balances;
 use decision::DecisionId;
 use fleet::Cursors;
@@ -70,7 +70,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -183,7 +183,19 @@ impl Shared {
         self.follower.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Hands a job to the owner of the log and waits for its answer.
+    async fn ask_lane<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job + Send) -> Result<T, StoreError> {
+        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reply, answer) = oneshot::channel();
+        lane.ok_or_else(closed)?.send(job(reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())
+    }
+
     fn next_id(&self) -> DecisionId {
         DecisionId::new(self.gateway, self.count.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::Stopped("the store is closed".to_owned())
 }

@@ -291,9 +291,6 @@ impl Store for RedisStore {
             }
             if was_open {
                 shared.checkpoint().await;
-                if let Err(error) = shared.tidy().await {
-                    tracing::warn!(%error, "finished changes stay on the list; they are settled at the next start");
-                }
                 shared.say_goodbye().await;
             }
         })

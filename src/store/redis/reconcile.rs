@@ -5,7 +5,7 @@ use super::Shared;
 use super::balances::Sum;
 use super::cell::{Cell, Value};
 use super::commands;
-use super::decision::{Decision, DecisionId, Facts, State};
+use super::decision::{DecisionId, Facts, State};
 use super::effects;
 use super::head;
 use super::lane::{self, Job};
@@ -14,6 +14,7 @@ use super::ledger::{Decided, Place, Shown, history_of, shown, version_of};
 use super::link::{Batch, Tag};
 use super::marks::Lost;
 use super::read::read_row;
+use super::transaction::Documents;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, OutcomeState};
@@ -21,10 +22,9 @@ use crate::domain::party::Pool;
 use crate::store::{DoubleSale, LogEvent, StoreError};
 use redis::Value as Reply;
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Events that are read ahead.
 const EVENTS_AHEAD: usize = 256;
@@ -121,11 +121,7 @@ impl Shared {
         totals: HashMap<(Pool, String), Sum>,
         up_to: u64,
     ) -> Result<(), StoreError> {
-        let closed = || StoreError::Stopped("the store is closed".to_owned());
-        let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (sender, answer) = oneshot::channel();
-        lane.ok_or_else(closed)?.send(Job::Totals(totals, up_to, sender)).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.ask_lane(|reply| Job::Totals(totals, up_to, reply)).await?
     }
 
     fn logged_between(&self, from: u64, to: u64) -> mpsc::Receiver<Result<Logged, StoreError>> {
@@ -187,21 +183,11 @@ impl Shared {
     /// The values of an event, under its own decision; it stands from now on, whatever stood: the log is right.
     async fn kept_of(&self, id: DecisionId, event: &LogEvent) -> Result<Vec<Kept>, StoreError> {
         let layout = &self.ledger.layout;
-        let mut by_facts: HashMap<Facts, DecisionId> = HashMap::new();
-        let mut decisions = Vec::new();
+        let mut documents = Documents::of(id);
         let mut kept = Vec::new();
-        let mut own_facts = None;
         for (key, history) in &event.claims {
             let value = match Facts::of(history) {
-                Some(facts) => Value::Facts(*by_facts.entry(facts).or_insert_with(|| {
-                    if own_facts.is_none() {
-                        own_facts = Some(facts);
-                        return id;
-                    }
-                    let other = self.next_id();
-                    decisions.push((other, Decision { state: State::As(id), facts: Some(facts) }));
-                    other
-                })),
+                Some(facts) => Value::Facts(documents.name(facts, || self.next_id())),
                 None => stored(id, history.version, history)?,
             };
             let place = Place::Claim(layout.claim(key));
@@ -216,15 +202,18 @@ impl Shared {
                 kind: Kind::Outcome(Box::new(outcome.clone())),
             });
         }
-        for record in &event.purchases {
-            let (tag, key) = layout.purchase(&record.identity());
+        // A load may name a record twice: the last one stands.
+        let purchases: HashMap<_, _> =
+            event.purchases.iter().map(|record| (record.identity(), record)).collect();
+        for (identity, record) in purchases {
+            let (tag, key) = layout.purchase(&identity);
             let value = stored(id, 1, record)?;
             kept.push(Kept { place: Place::Record(tag, key), value, kind: Kind::Purchase });
         }
-        decisions.push((id, Decision { state: State::Committed, facts: own_facts }));
         let mut batch = Batch::default();
-        for (id, decision) in &decisions {
-            let place = layout.decision(*id);
+        let own = (id, documents.decision(State::Committed));
+        for (id, decision) in documents.others().chain([own]) {
+            let place = layout.decision(id);
             let mut cmd = redis::cmd("HSET");
             cmd.arg(&place.key).arg(&place.field).arg(decision.encode());
             batch.put(place.tag, cmd);
@@ -252,7 +241,10 @@ impl Shared {
                 Standing::NotDecided => left.push(*kept),
                 Standing::Double(ours) => self.tell_double(ours, event).await,
                 Standing::Missing(before) => {
-                    swap(&mut batch, kept, cell.as_ref().map(|cell| cell.now.by()), before)?;
+                    let now = value_over(kept, before.as_ref())?;
+                    let expected = cell.as_ref().map(|cell| cell.now.by());
+                    let (tag, cmd) = kept.place.swap(now.by(), expected, Some(&Cell { now, before }));
+                    batch.put(tag, cmd);
                     put.push(*kept);
                 }
             }
@@ -351,26 +343,6 @@ fn value_over(kept: &Kept, before: Option<&Value>) -> Result<Value, StoreError> 
         }
         (Kind::Claim(..), value) | (Kind::Purchase, value @ Value::Facts(_)) => Ok(value.clone()),
     }
-}
-
-fn swap(
-    batch: &mut Batch,
-    kept: &Kept,
-    expected: Option<DecisionId>,
-    before: Option<Value>,
-) -> Result<(), StoreError> {
-    let now = value_over(kept, before.as_ref())?;
-    let cell = Cell { now, before };
-    let writer = kept.value.by();
-    match &kept.place {
-        Place::Claim(place) => {
-            batch.put(place.tag, commands::swap_claim(place, writer, expected, Some(&cell)));
-        }
-        Place::Record(tag, key) => {
-            batch.put(*tag, commands::swap_record(key, writer, expected, Some(&cell)));
-        }
-    }
-    Ok(())
 }
 
 fn stored<T: serde::Serialize>(by: DecisionId, version: u32, value: &T) -> Result<Value, StoreError> {

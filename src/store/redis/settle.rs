@@ -10,7 +10,6 @@ use super::layout::registry_head;
 use super::ledger::Place;
 use super::link::{Batch, Tag};
 use super::reply::{bytes_of, pairs_of};
-use super::transaction::restore;
 use crate::store::{LogEvent, StoreError};
 use std::collections::HashSet;
 
@@ -117,7 +116,8 @@ impl Shared {
             let Some(Cell { now, before }) = cell else { continue };
             let aborted = decided.get(&now.by()).is_some_and(|decision| decision.state == State::Aborted);
             if aborted && now.by().gateway() == id.gateway() {
-                restore(&mut batch, place, now.by(), before);
+                let (tag, cmd) = place.restore(now.by(), before);
+                batch.put(tag, cmd);
             }
         }
         self.ledger.link.run(batch).await?;

@@ -64,55 +64,82 @@ struct Claiming {
 /// The claims of one change, on their way.
 pub(super) struct Transaction<'a> {
     ledger: &'a Ledger,
+    documents: Documents,
+    claims: Vec<Claiming>,
+}
+
+/// The documents of one change: the facts of the first stand in the change's own decision, those of every other in a
+/// record of its own that is decided as the change is.
+pub(super) struct Documents {
     id: DecisionId,
-    /// Its own facts; those of other documents in the same change stand in records of their own.
     facts: Option<Facts>,
     others: Vec<(DecisionId, Facts)>,
-    claims: Vec<Claiming>,
+    named: HashMap<Facts, DecisionId>,
+}
+
+impl Documents {
+    /// None yet.
+    pub fn of(id: DecisionId) -> Self {
+        Self { id, facts: None, others: Vec::new(), named: HashMap::new() }
+    }
+
+    /// The decision whose record holds these facts.
+    pub fn name(&mut self, facts: Facts, next_id: impl FnOnce() -> DecisionId) -> DecisionId {
+        let Self { id, facts: first, others, named } = self;
+        *named.entry(facts).or_insert_with(|| {
+            if first.is_none() {
+                *first = Some(facts);
+                return *id;
+            }
+            let other = next_id();
+            others.push((other, facts));
+            other
+        })
+    }
+
+    /// The change's own decision.
+    pub fn decision(&self, state: State) -> Decision {
+        Decision { state, facts: self.facts.filter(|_| state == State::Committed) }
+    }
+
+    /// The records of the others.
+    pub fn others(&self) -> impl Iterator<Item = (DecisionId, Decision)> + '_ {
+        let state = State::As(self.id);
+        self.others.iter().map(move |(id, facts)| (*id, Decision { state, facts: Some(*facts) }))
+    }
 }
 
 impl<'a> Transaction<'a> {
     /// `next_id` names a decision for each document in the change; the first is that of the change.
     pub fn new(ledger: &'a Ledger, intents: Vec<Intent>, mut next_id: impl FnMut() -> DecisionId) -> Self {
         let id = next_id();
-        let mut by_facts: HashMap<Facts, DecisionId> = HashMap::new();
-        let mut facts = None;
-        let mut others = Vec::new();
+        let mut documents = Documents::of(id);
         let mut claims = Vec::with_capacity(intents.len());
         for Intent { place, expected, wanted } in intents {
             let value = match wanted {
                 Wanted::Stored { version, bytes } => Value::Stored { by: id, version, bytes },
-                Wanted::Facts(said) => Value::Facts(*by_facts.entry(said).or_insert_with(|| {
-                    if facts.is_none() {
-                        facts = Some(said);
-                        return id;
-                    }
-                    let other = next_id();
-                    others.push((other, said));
-                    other
-                })),
+                Wanted::Facts(facts) => Value::Facts(documents.name(facts, &mut next_id)),
             };
             claims.push(Claiming { place, expected, writer: value.by(), value, step: Step::First });
         }
         // In one order for everybody: whoever is blocked holds only what lies before, so nobody waits in a circle.
         claims.sort_by(|a, b| a.place.cmp(&b.place));
-        Self { ledger, id, facts, others, claims }
+        Self { ledger, documents, claims }
     }
 
     pub const fn id(&self) -> DecisionId {
-        self.id
+        self.documents.id
     }
 
     /// Every decision that it names.
     pub fn ids(&self) -> Vec<DecisionId> {
-        std::iter::once(self.id).chain(self.others.iter().map(|(id, _)| *id)).collect()
+        std::iter::once(self.id()).chain(self.documents.others().map(|(id, _)| id)).collect()
     }
 
     /// Adds what others must know before the first claim can be seen.
     pub fn prepare(&self, batch: &mut Batch) {
-        for (id, facts) in &self.others {
-            let place = self.ledger.layout.decision(*id);
-            let decision = Decision { state: State::As(self.id), facts: Some(*facts) };
+        for (id, decision) in self.documents.others() {
+            let place = self.ledger.layout.decision(id);
             batch.put(place.tag, commands::put_field_once(&place, &decision.encode()));
         }
     }
@@ -120,9 +147,11 @@ impl<'a> Transaction<'a> {
     /// Puts every claim; `first` goes out before them.
     pub async fn claim(&mut self, first: &Batch) -> Result<(), CommitError> {
         let (started, mut announced, mut blocked_since) = (Stopwatch::start(), false, None::<Stopwatch>);
+        // Nothing behind a place that is blocked is claimed: somebody else may need it to get on.
+        let mut up_to = self.claims.len();
         loop {
             let batch = if announced { Batch::default() } else { first.clone() };
-            let blocked = match self.round(batch).await {
+            let blocked = match self.round(batch, up_to).await {
                 Ok(blocked) => blocked,
                 Err(StoreError::Away(why)) if started.elapsed() < CLAIM_TRY_MAX => {
                     tracing::debug!(%why, "claims are tried again");
@@ -134,7 +163,8 @@ impl<'a> Transaction<'a> {
             };
             announced = true;
             match blocked {
-                Round::Done => return Ok(()),
+                Round::Done if up_to == self.claims.len() => return Ok(()),
+                Round::Done => up_to = self.claims.len(),
                 Round::Again => {}
                 Round::Conflict => return Err(CommitError::Conflict),
                 Round::Blocked(at) => {
@@ -143,6 +173,7 @@ impl<'a> Transaction<'a> {
                         return Err(CommitError::Undecided);
                     }
                     self.release_from(at).await?;
+                    up_to = at + 1;
                     // signal: Redis tells nobody when a decision is made.
                     tokio::time::sleep(DECISION_LOOK_EVERY).await;
                 }
@@ -150,11 +181,11 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Sends what is still to be sent, and looks what came of it.
-    async fn round(&mut self, mut batch: Batch) -> Result<Round, StoreError> {
+    /// Sends what is still to be sent of the first places, and looks what came of it.
+    async fn round(&mut self, mut batch: Batch, up_to: usize) -> Result<Round, StoreError> {
         let before = batch.len();
         let mut asked = Vec::new();
-        for (at, claim) in self.claims.iter().enumerate() {
+        for (at, claim) in self.claims.iter().enumerate().take(up_to) {
             let replies = claim.send(&mut batch);
             if replies > 0 {
                 asked.push((at, replies));
@@ -241,23 +272,22 @@ impl<'a> Transaction<'a> {
 
     /// Puts the decision where none stands; gives the one that stands from now on.
     pub async fn decide(&self, state: State) -> Result<Decision, LinkError> {
-        let decision = Decision { state, facts: self.facts.filter(|_| state == State::Committed) };
-        decide(self.ledger, self.id, &decision).await
+        decide(self.ledger, self.id(), &self.documents.decision(state)).await
     }
 
     /// Takes away what [`prepare`](Self::prepare) put, once nothing names it any more.
     pub fn forget(&self, batch: &mut Batch) {
-        for (id, _) in &self.others {
-            let place = self.ledger.layout.decision(*id);
+        for (id, _) in self.documents.others() {
+            let place = self.ledger.layout.decision(id);
             batch.put(place.tag, commands::remove_field(&place.key, &place.field));
         }
     }
 
     /// The decisions of all its documents, once it is committed.
     pub fn committed(&self) -> impl Iterator<Item = (DecisionId, Decision)> + '_ {
-        let committed = |facts| Decision { state: State::Committed, facts };
-        let others = self.others.iter().map(move |(id, facts)| (*id, committed(Some(*facts))));
-        std::iter::once((self.id, committed(self.facts))).chain(others)
+        let committed = |decision: Decision| Decision { state: State::Committed, ..decision };
+        let others = self.documents.others().map(move |(id, decision)| (id, committed(decision)));
+        std::iter::once((self.id(), self.documents.decision(State::Committed))).chain(others)
     }
 }
 
@@ -287,41 +317,30 @@ enum Round {
 impl Claiming {
     /// Adds its commands; gives how many.
     fn send(&self, batch: &mut Batch) -> usize {
-        match (&self.step, &self.place, self.expected) {
-            (Step::Mine { .. }, ..) => 0,
-            (Step::First, Place::Claim(place), None) => {
-                let cell = self.cell(None);
-                if let Some(short) = cell.short() {
-                    batch.put(place.tag, commands::put_claim_once(place, &short));
-                    batch.put(place.tag, commands::get_field(&place.bucket, &place.field));
-                    return 2;
-                }
-                batch.put(place.tag, commands::swap_claim(place, self.writer, None, Some(&cell)));
-                1
+        let (tag, cmd) = match (&self.step, &self.place, self.expected) {
+            (Step::Mine { .. }, ..) => return 0,
+            (Step::Swap { expected, before }, place, _) => {
+                place.swap(self.writer, Some(*expected), Some(&self.cell(before.clone())))
             }
+            (Step::First, place, Some(_)) => place.look(),
             (Step::First, Place::Record(tag, key), None) => {
-                batch.put(*tag, commands::put_record_once(key, &self.cell(None).long()));
-                1
+                (*tag, commands::put_record_once(key, &self.cell(None).long()))
             }
-            (Step::First, Place::Claim(place), Some(_)) => {
-                batch.put(place.tag, commands::get_field(&place.bucket, &place.field));
-                1
+            (Step::First, place @ Place::Claim(claim), None) => {
+                let cell = self.cell(None);
+                let Some(short) = cell.short() else {
+                    let (tag, cmd) = place.swap(self.writer, None, Some(&cell));
+                    batch.put(tag, cmd);
+                    return 1;
+                };
+                batch.put(claim.tag, commands::put_claim_once(claim, &short));
+                let (tag, cmd) = place.look();
+                batch.put(tag, cmd);
+                return 2;
             }
-            (Step::First, Place::Record(tag, key), Some(_)) => {
-                batch.put(*tag, commands::get(key));
-                1
-            }
-            (Step::Swap { expected, before }, Place::Claim(place), _) => {
-                let cell = self.cell(before.clone());
-                batch.put(place.tag, commands::swap_claim(place, self.writer, Some(*expected), Some(&cell)));
-                1
-            }
-            (Step::Swap { expected, before }, Place::Record(tag, key), _) => {
-                let cell = self.cell(before.clone());
-                batch.put(*tag, commands::swap_record(key, self.writer, Some(*expected), Some(&cell)));
-                1
-            }
-        }
+        };
+        batch.put(tag, cmd);
+        1
     }
 
     fn cell(&self, before: Option<Value>) -> Cell {
@@ -343,22 +362,9 @@ impl Claiming {
         self.step = Step::Mine { before };
     }
 
-    /// Adds the command that puts back what stood before, where its own value stands.
+    /// Puts back what stood before, where its own value stands.
     fn restore(&self, batch: &mut Batch, before: Option<Value>) {
-        restore(batch, &self.place, self.writer, before);
-    }
-}
-
-/// Adds the command that puts back what stood before, where what `writer` put still stands.
-pub(super) fn restore(batch: &mut Batch, place: &Place, writer: DecisionId, before: Option<Value>) {
-    let cell = before.map(|now| Cell { now, before: None });
-    let from_now_on = cell.as_ref().map_or(writer, |cell| cell.now.by());
-    match place {
-        Place::Claim(place) => {
-            batch.put(place.tag, commands::swap_claim(place, from_now_on, Some(writer), cell.as_ref()));
-        }
-        Place::Record(tag, key) => {
-            batch.put(*tag, commands::swap_record(key, from_now_on, Some(writer), cell.as_ref()));
-        }
+        let (tag, cmd) = self.place.restore(self.writer, before);
+        batch.put(tag, cmd);
     }
 }

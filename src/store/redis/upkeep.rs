@@ -119,19 +119,17 @@ impl Shared {
         self.ledger.link.run(batch).await.map(drop)
     }
 
-    /// Writes all balances and marks, and remembers up to where.
+    /// Writes what changed, and remembers up to where.
     pub async fn checkpoint(&self) {
-        let position = self.settled_up_to();
-        let written = async {
-            self.balances.write().await?;
-            Ok::<_, StoreError>(self.write_marks().await?)
-        };
-        match written.await {
+        let end = self.logged_up_to();
+        match self.tidy().await {
             Ok(()) => {
                 self.marks.save(&self.directory.path);
-                self.write_checkpoint(position);
+                self.write_checkpoint(self.settled_up_to(end));
             }
-            Err(error) => tracing::warn!(%error, "balances wait to be written"),
+            Err(error) => {
+                tracing::warn!(%error, "balances wait to be written, and finished changes stay on the list")
+            }
         }
     }
 
@@ -154,9 +152,8 @@ impl Shared {
         Ok(())
     }
 
-    /// The position of the log before which nothing is on the list of what is under way.
-    fn settled_up_to(&self) -> u64 {
-        let end = self.logged_up_to();
+    /// The last position up to `end` before which nothing is on the list of what is under way.
+    fn settled_up_to(&self, end: u64) -> u64 {
         let unretired = self.unretired.lock().unwrap_or_else(PoisonError::into_inner);
         unretired.first().map_or(end, |(place, _)| end.min(*place))
     }

@@ -1,18 +1,19 @@
 //! One change on its way through Redis and the log. It runs as a task of its own to its end, whoever waits for it.
 
-use super::Shared;
 use super::commands;
 use super::decision::{Decision, DecisionId, Facts, State};
 use super::effects::{self, Told};
-use super::lane::{Entry, Job, LogPlace};
-use super::layout::{registry_head, registry_rows};
+use super::lane::{Entry, Job};
+use super::layout::{Layout, registry_head, registry_rows};
 use super::ledger::Place;
 use super::link::{Batch, LinkError, Tag};
 use super::purchases::intent_of;
 use super::reply::is_one;
 use super::transaction::{Intent, Transaction, Wanted, decide};
+use super::{Shared, closed};
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
+use crate::domain::outcome::RequestKey;
 use crate::store::fit::{check_bytes, check_change};
 use crate::store::{Change, CommitError, EncodedEvent, LogEvent, StoreError, StoreState, Swap};
 use std::sync::Arc;
@@ -47,19 +48,9 @@ impl Work {
         check_change(change)?;
         let event = LogEvent::of_change(change);
         let encoded = encode(event.encode())?;
-        let mut intents = Vec::with_capacity(change.claims.len() + change.outcomes.len());
-        for (claim, stored) in change.claims.iter().zip(encoded.histories()) {
-            intents.push(Intent {
-                place: Place::Claim(shared.ledger.layout.claim(&claim.key)),
-                expected: claim.expected,
-                wanted: wanted_claim(&claim.history, stored),
-            });
-        }
-        for (outcome, stored) in change.outcomes.iter().zip(stored_outcomes(&encoded)) {
-            let (tag, key) = shared.ledger.layout.outcome(&outcome.key);
-            let wanted = Wanted::Stored { version: outcome.outcome.version, bytes: stored };
-            intents.push(Intent { place: Place::Record(tag, key), expected: outcome.expected, wanted });
-        }
+        let claims = change.claims.iter().map(|claim| (&claim.key, &claim.history, claim.expected));
+        let outcomes = change.outcomes.iter().map(|o| (&o.key, o.outcome.version, o.expected));
+        let intents = intents_of(&shared.ledger.layout, &encoded, claims, outcomes);
         let settled = |version| Swap { expected: None, version };
         let event = event.swaps(|history| settled(history.version), |outcome| settled(outcome.version));
         Ok(Self { intents, rows: None, event, encoded })
@@ -69,16 +60,9 @@ impl Work {
     pub fn of_rows(shared: &Shared, event: LogEvent, rows: Option<RowsPut>) -> Result<Self, StoreError> {
         let encoded = encode(event.encode())?;
         let layout = &shared.ledger.layout;
-        let mut intents = Vec::with_capacity(event.claims.len() + event.outcomes.len());
-        for ((key, history), stored) in event.claims.iter().zip(encoded.histories()) {
-            let place = Place::Claim(layout.claim(key));
-            intents.push(Intent { place, expected: None, wanted: wanted_claim(history, stored) });
-        }
-        for ((key, outcome), stored) in event.outcomes.iter().zip(stored_outcomes(&encoded)) {
-            let (tag, key) = layout.outcome(key);
-            let wanted = Wanted::Stored { version: outcome.version, bytes: stored };
-            intents.push(Intent { place: Place::Record(tag, key), expected: None, wanted });
-        }
+        let claims = event.claims.iter().map(|(key, history)| (key, history, None));
+        let outcomes = event.outcomes.iter().map(|(key, outcome)| (key, outcome.version, None));
+        let mut intents = intents_of(layout, &encoded, claims, outcomes);
         for record in &event.purchases {
             intents.push(intent_of(layout, record, None)?);
         }
@@ -96,16 +80,29 @@ impl Work {
     }
 }
 
-/// A history as it is kept: by its document's facts where it is plain, else as it is.
-fn wanted_claim(history: &History, stored: &[u8]) -> Wanted {
-    match Facts::of(history) {
-        Some(facts) => Wanted::Facts(facts),
-        None => Wanted::Stored { version: history.version, bytes: stored.to_vec() },
+/// What must stand for claims and outcomes, each with the version that must stand before. A history that is plain is
+/// kept by its document's facts.
+fn intents_of<'a>(
+    layout: &Layout,
+    encoded: &EncodedEvent,
+    claims: impl Iterator<Item = (&'a CodeKey, &'a History, Option<u32>)>,
+    outcomes: impl Iterator<Item = (&'a RequestKey, u32, Option<u32>)>,
+) -> Vec<Intent> {
+    let mut intents = Vec::with_capacity(encoded.claims.len() + encoded.outcomes.len());
+    for ((key, history, expected), stored) in claims.zip(encoded.histories()) {
+        let wanted = match Facts::of(history) {
+            Some(facts) => Wanted::Facts(facts),
+            None => Wanted::Stored { version: history.version, bytes: stored.to_vec() },
+        };
+        intents.push(Intent { place: Place::Claim(layout.claim(key)), expected, wanted });
     }
-}
-
-fn stored_outcomes(encoded: &EncodedEvent) -> impl Iterator<Item = Vec<u8>> {
-    encoded.outcomes.iter().map(|place| encoded.bytes.get(place.clone()).unwrap_or_default().to_vec())
+    for ((key, version, expected), place) in outcomes.zip(&encoded.outcomes) {
+        let bytes = encoded.bytes.get(place.clone()).unwrap_or_default().to_vec();
+        let (tag, key) = layout.outcome(key);
+        let wanted = Wanted::Stored { version, bytes };
+        intents.push(Intent { place: Place::Record(tag, key), expected, wanted });
+    }
+    intents
 }
 
 fn encode<E: std::fmt::Display>(encoded: Result<EncodedEvent, E>) -> Result<EncodedEvent, StoreError> {
@@ -270,9 +267,9 @@ impl Shared {
         let codes: Vec<CodeKey> = event.claims.iter().map(|(key, _)| key.clone()).collect();
         let entry = Entry { id, encoded: encoded.clone(), claims: codes, adds: event.adds.clone() };
         let batch = self.effects_of(event, encoded)?;
-        let (logged, put) =
-            tokio::join!(self.append(entry), self.until_done(|| self.ledger.link.run(batch.clone())));
-        let place = logged?;
+        let append = self.ask_lane(|reply| Job::Append(Box::new(entry), reply));
+        let (logged, put) = tokio::join!(append, self.until_done(|| self.ledger.link.run(batch.clone())));
+        let place = logged.map_err(|closed| CommitError::Unknown(closed.to_string()))??;
         put?;
         self.marks.touch(self.partitions_of(id, event).into_iter());
         self.retired.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, id));
@@ -300,20 +297,8 @@ impl Shared {
         Ok(batch)
     }
 
-    async fn append(&self, entry: Entry) -> Result<LogPlace, CommitError> {
-        let lost = || CommitError::Unknown("the log is closed".to_owned());
-        let lane = self.lane.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let (sender, answer) = oneshot::channel();
-        lane.ok_or_else(lost)?.send(Job::Append(Box::new(entry), sender)).await.map_err(|_| lost())?;
-        answer.await.unwrap_or_else(|_| Err(lost()))
-    }
-
     /// Settles a decision of anybody: aborted where none stands. Gives how it stands.
     pub async fn settle(&self, id: DecisionId) -> Result<Decision, LinkError> {
         decide(&self.ledger, id, &Decision::ABORTED).await
     }
-}
-
-fn closed() -> StoreError {
-    StoreError::Stopped("the store is closed".to_owned())
 }
