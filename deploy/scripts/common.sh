@@ -19,6 +19,24 @@ value_of() {
     printf '%s' "$2"
 }
 
+# The options that both scripts have, over the defaults that each sets before.
+# shellcheck disable=SC2034 # read by whoever sources this
+read_options() {
+    while [ "$#" -gt 0 ]; do
+        case "$1" in
+        --dir) DIR="$(value_of "$@")" ;;
+        --grpc-port) GRPC="$(value_of "$@")" ;;
+        --http-port) HTTP="$(value_of "$@")" ;;
+        --redis-port) REDIS="$(value_of "$@")" ;;
+        --maxmemory) MAXMEMORY="$(value_of "$@")" ;;
+        --tracegate) TRACEGATE="$(value_of "$@")" ;;
+        --init-codes) INIT_CODES="$(value_of "$@")" ;;
+        *) fail "$1 is no option; see $0 --help" ;;
+        esac
+        shift 2
+    done
+}
+
 need() {
     command -v "$1" >/dev/null || fail "$1 is missing: $2"
 }

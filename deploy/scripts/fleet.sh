@@ -24,19 +24,7 @@ GATEWAYS=3 NODES=6
 DIR=tracegate-fleet GRPC=50051 HTTP=50061 REDIS=7001 MAXMEMORY=256mb TRACEGATE=tracegate INIT_CODES=""
 what="${1:---help}"
 [ "$#" -eq 0 ] || shift
-while [ "$#" -gt 0 ]; do
-    case "$1" in
-    --dir) DIR="$(value_of "$@")" ;;
-    --grpc-port) GRPC="$(value_of "$@")" ;;
-    --http-port) HTTP="$(value_of "$@")" ;;
-    --redis-port) REDIS="$(value_of "$@")" ;;
-    --maxmemory) MAXMEMORY="$(value_of "$@")" ;;
-    --tracegate) TRACEGATE="$(value_of "$@")" ;;
-    --init-codes) INIT_CODES="$(value_of "$@")" ;;
-    *) fail "$1 is no option; see $0 --help" ;;
-    esac
-    shift 2
-done
+read_options "$@"
 DIR="$(realpath -m -- "$DIR")"
 
 start() {

@@ -19,19 +19,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 DIR=tracegate-one GRPC=50051 HTTP=50052 REDIS=6379 MAXMEMORY=1gb TRACEGATE=tracegate INIT_CODES=""
 what="${1:---help}"
 [ "$#" -eq 0 ] || shift
-while [ "$#" -gt 0 ]; do
-    case "$1" in
-    --dir) DIR="$(value_of "$@")" ;;
-    --grpc-port) GRPC="$(value_of "$@")" ;;
-    --http-port) HTTP="$(value_of "$@")" ;;
-    --redis-port) REDIS="$(value_of "$@")" ;;
-    --maxmemory) MAXMEMORY="$(value_of "$@")" ;;
-    --tracegate) TRACEGATE="$(value_of "$@")" ;;
-    --init-codes) INIT_CODES="$(value_of "$@")" ;;
-    *) fail "$1 is no option; see $0 --help" ;;
-    esac
-    shift 2
-done
+read_options "$@"
 DIR="$(realpath -m -- "$DIR")"
 
 case "$what" in

@@ -50,6 +50,10 @@ impl ClaimFollower for Feed {
         self.index.record(up_to, claims);
     }
 
+    fn lost(&self) {
+        self.index.forget();
+    }
+
     fn covered(&self, age: Duration) {
         if let Ok(at) = self.clock.now().checked_sub(age) {
             self.index.covered(at);

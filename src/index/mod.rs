@@ -197,6 +197,11 @@ impl Index {
         self.generations.write().unwrap_or_else(PoisonError::into_inner).next = None;
     }
 
+    /// Claims were missed: nothing is said any more until a generation was filled anew.
+    pub fn forget(&self) {
+        self.complete.store(false, Ordering::Release);
+    }
+
     /// Whether "never" can be said.
     pub fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)

@@ -190,6 +190,9 @@ pub trait ClaimFollower: Send + Sync {
     fn covered(&self, age: std::time::Duration) {
         let _ = age;
     }
+
+    /// Some claims of other gateways can never be told: whoever keeps a copy must read the ledger anew.
+    fn lost(&self) {}
 }
 
 /// Batches of codes, in no order, some of them more than once.

@@ -19,11 +19,11 @@ const RIVALS: u64 = 2;
 
 /// What a client sent, and what it was told, if anything.
 #[derive(Debug, Clone)]
-struct Sent {
-    institution: &'static str,
-    request_id: String,
-    codes: Vec<String>,
-    told: Option<pb::Decision>,
+pub struct Sent {
+    pub institution: &'static str,
+    pub request_id: String,
+    pub codes: Vec<String>,
+    pub told: Option<pb::Decision>,
 }
 
 /// Sends documents until the gateway is gone. Clients of one pair scan the same boxes.

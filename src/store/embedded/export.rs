@@ -11,25 +11,12 @@ use crate::domain::purchase::PurchaseRecord;
 use crate::store::event::RegistryMoment;
 use crate::store::log::{self, OpenError};
 use crate::store::moving::{
-    Filling, PIECES_WAITING_MAX, Piece, Pieces, read_institution, read_position_name,
+    Ended, Filling, PIECES_WAITING_MAX, Piece, Pieces, read_institution, read_position_name,
 };
 use crate::store::{LogEvent, StoreError};
 use fjall::Guard;
 use std::path::Path;
 use tokio::sync::mpsc::{self, Sender};
-
-/// Why an export ends early.
-enum Ended {
-    /// Nobody takes pieces any more.
-    Unread,
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Ended {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
 
 impl EmbeddedStore {
     /// The walk over the log, then the rest.

@@ -107,6 +107,19 @@ pub struct Piece {
 /// Pieces on their way; nothing follows an error.
 pub type Pieces = mpsc::Receiver<Result<Piece, StoreError>>;
 
+/// Why an export ends early.
+pub(super) enum Ended {
+    /// Nobody takes pieces any more.
+    Unread,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// A store that can be moved, and into which another can be moved.
 pub trait Movable: Store {
     /// The secret with which document numbers are hashed; it moves too, so that documents are found again.

@@ -14,7 +14,7 @@ use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::RegistryRow;
 use crate::store::event::RegistryMoment;
 use crate::store::moving::{
-    Filling, PIECES_WAITING_MAX, Piece, Pieces, read_institution, read_position_name,
+    Ended, Filling, PIECES_WAITING_MAX, Piece, Pieces, read_institution, read_position_name,
 };
 use crate::store::{ClaimLedger, StoreError};
 use redis::Value as Reply;
@@ -29,19 +29,6 @@ const KEYS_AT_ONCE: usize = 500;
 const ROW_BYTES: usize = 100;
 /// Everything under a key of a partition.
 const PARTITION_KEYS: &str = "{p:*";
-
-/// Why an export ends early.
-enum Ended {
-    /// Nobody takes pieces any more.
-    Unread,
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Ended {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
 
 impl From<LinkError> for Ended {
     fn from(error: LinkError) -> Self {

@@ -33,6 +33,8 @@ struct Round {
     at_end: bool,
     /// No gateway died between claim and publishing.
     whole: bool,
+    /// A stream no longer holds what was read last.
+    lost: bool,
 }
 
 impl Shared {
@@ -68,7 +70,9 @@ impl Shared {
         let others = self.others().await?;
         let mut cursors = self.cursors.lock().await;
         let round = self.read_round(&others, &mut cursors).await?;
-        if round.at_end && round.whole {
+        if round.lost {
+            follower.lost();
+        } else if round.at_end && round.whole {
             follower.covered(started.elapsed());
         }
         Ok(round.at_end)
@@ -86,6 +90,9 @@ impl Shared {
             let mut read = redis::cmd("XREAD");
             read.arg("COUNT").arg(ENTRIES_AT_ONCE).arg("STREAMS").arg(feed).arg(from.as_str());
             batch.put(tag, read);
+            let mut first = redis::cmd("XRANGE");
+            first.arg(feed_of(*number).1).arg("-").arg("+").arg("COUNT").arg(1);
+            batch.put(tag, first);
             let mut alive = redis::cmd("EXISTS");
             alive.arg(alive_key(*number));
             batch.put(tag, alive);
@@ -94,10 +101,20 @@ impl Shared {
             batch.put(tag, under_way);
         }
         let mut replies = self.ledger.link.run(batch).await?.into_iter();
-        let mut round = Round { at_end: true, whole: true };
+        let mut round = Round { at_end: true, whole: true, lost: false };
         for number in others {
             let mut next = || replies.next().ok_or_else(garbled);
-            let (entries, alive, under_way) = (entries_of(next()?)?, next()?, next()?);
+            let (entries, first) = (entries_of(next()?)?, items_of(next()?)?.pop());
+            let (alive, under_way) = (next()?, next()?);
+            let cursor = cursors.get(number).map_or(BEGINNING, String::as_str);
+            if first.is_some_and(|(first, _)| is_behind(cursor, &first)) {
+                // What was read last is gone from the stream, and perhaps more that was never read.
+                tracing::warn!(
+                    gateway = number,
+                    "claims of another gateway were missed; the index is built anew"
+                );
+                round.lost = true;
+            }
             round.at_end &= entries.len() < ENTRIES_AT_ONCE;
             round.whole &= is_one(&alive) || matches!(under_way, Reply::Int(0));
             for (id, bytes) in entries {
@@ -138,6 +155,15 @@ impl Shared {
     }
 }
 
+/// Whether a cursor lies before the first entry that a stream still holds. One that read nothing yet is behind nothing.
+fn is_behind(cursor: &str, first: &str) -> bool {
+    let parts = |id: &str| -> Option<(u64, u64)> {
+        let (moment, number) = id.split_once('-')?;
+        Some((moment.parse().ok()?, number.parse().ok()?))
+    };
+    cursor != BEGINNING && parts(cursor) < parts(first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +187,16 @@ mod tests {
         for odd in [Reply::Int(1), Reply::Array(vec![Reply::Int(1)])] {
             assert_eq!(entries_of(odd), Err(garbled()));
         }
+    }
+
+    #[test]
+    fn a_stream_that_was_cut_is_noticed() {
+        let rows =
+            [("5-1", "5-1", false), ("5-1", "4-9", false), ("5-1", "5-2", true), ("9-0", "10-0", true)];
+        for (cursor, first, expected) in rows {
+            assert_eq!(is_behind(cursor, first), expected, "{cursor} {first}");
+        }
+        assert!(!is_behind(BEGINNING, "5-1"), "nothing was read yet");
     }
 
     #[test]

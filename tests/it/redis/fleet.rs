@@ -1,17 +1,23 @@
 //! What one gateway of a fleet does is known to all others.
 
+use super::races::Stores;
+use crate::acceptance::samples;
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
 use crate::support::redis::RedisServer;
 use crate::support::world::{
     DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
 };
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tracegate::clock::Stopwatch;
+use tracegate::domain::code::CodeKey;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
 use tracegate::grpc::pb::registry_service_client::RegistryServiceClient;
+use tracegate::store::{ClaimFeed, ClaimFollower, ClaimLedger};
 
 /// Gateways over one Redis.
 pub struct Fleet {
@@ -150,4 +156,44 @@ async fn a_sale_is_seen_by_the_index_of_others_within_a_second() {
         slowest = slowest.max(started.elapsed());
     }
     assert!(slowest <= Duration::from_secs(1), "the slowest was seen after {slowest:?}");
+}
+
+/// Counts what it was told, and whether something was missed.
+#[derive(Default)]
+struct Told {
+    claims: AtomicUsize,
+    missed: AtomicBool,
+}
+
+impl ClaimFollower for Told {
+    fn claimed<'a>(&self, _: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>) {
+        self.claims.fetch_add(claims.count(), Ordering::SeqCst);
+    }
+
+    fn lost(&self) {
+        self.missed.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_that_was_cut_before_it_was_read_is_noticed() {
+    let server = RedisServer::start();
+    let stores = Stores::open(&server.url(), 2).await;
+    let told = Arc::new(Told::default());
+    stores.stores[1].follow(Arc::<Told>::clone(&told)).await.expect("it follows");
+    let change = samples::claim(&[samples::code(1)], 0, "r1");
+    stores.stores[0].commit(&change).await.expect("it is sold");
+    eventually("the sale is told", || async { (told.claims.load(Ordering::SeqCst) > 0).then_some(()) }).await;
+    assert!(!told.missed.load(Ordering::SeqCst), "nothing was missed yet");
+    // Two more claims at once, and only the later one stays: as after a pause that the feed does not reach back over.
+    let cut = "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][2]
+        redis.call('XADD', KEYS[1], '*', unpack(last))
+        redis.call('XADD', KEYS[1], '*', unpack(last))
+        return redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)";
+    let feed = server.command(&["KEYS", "{g:*}feed"]);
+    server.command(&["EVAL", cut, "1", feed.trim()]);
+    eventually("it is told that claims were missed", || async {
+        told.missed.load(Ordering::SeqCst).then_some(())
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 //! anybody, and nothing stays in doubt.
 
 use super::fleet::Fleet;
+use crate::crash::Sent;
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
 use crate::support::redis::RedisServer;
@@ -19,15 +20,6 @@ const GATEWAYS: usize = 3;
 const ROUNDS: u64 = 25;
 /// Documents that each client sends in a round.
 const DOCUMENTS: u64 = 30;
-
-/// What became of a document, as its sender knows.
-#[derive(Debug, Clone)]
-struct Sent {
-    institution: &'static str,
-    request_id: String,
-    codes: Vec<String>,
-    told: Option<pb::Decision>,
-}
 
 /// Sends documents to one gateway; one that is in doubt or not answered is left as it is.
 async fn send(channel: Channel, round: u64, client: u64, log: Arc<Mutex<Vec<Sent>>>) {
