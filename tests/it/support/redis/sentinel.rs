@@ -25,7 +25,8 @@ impl RedisSentinel {
         let of = format!("127.0.0.1 {}", primary.port());
         let replica = RedisServer::start_with(&[&[("replicaof", of.as_str())], extra].concat());
         let monitor = format!("monitor {NAME} {of} 2");
-        let down_after = format!("down-after-milliseconds {NAME} 500");
+        // Long enough that a busy machine is not taken for a dead primary.
+        let down_after = format!("down-after-milliseconds {NAME} 2000");
         let failover_timeout = format!("failover-timeout {NAME} 3000");
         let settings = [&monitor, &down_after, &failover_timeout].map(|line| ("sentinel", line.as_str()));
         let sentinels = (0..SENTINELS).map(|_| RedisServer::start_sentinel(&settings)).collect();
