@@ -137,7 +137,10 @@ impl Gateway {
         watchers.push(tokio::spawn(measure(gauges, metrics.clone())));
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
-            let watched = Watched { metrics, store, index, stop: stop.clone(), ended };
+            let answers = Arc::clone(&engine);
+            let provisional: Arc<dyn Fn() -> bool + Send + Sync> =
+                Arc::new(move || answers.may_answer_provisionally());
+            let watched = Watched { metrics, store, index, provisional, stop: stop.clone(), ended };
             watchers.push(tokio::spawn(crate::http::serve(listener, watched)));
         }
         tracing::info!(%address, data_dir = %config.data_dir.display(), policy = %version, "listening");
@@ -209,13 +212,15 @@ impl Gateway {
     }
 }
 
-/// Takes over what other gateways of a fleet load, and judges what they sold twice.
+/// Takes over what other gateways of a fleet load, judges what they sold twice, and takes to the ledger what was
+/// answered without it.
 fn follow_fleet(engine: &Arc<Engine>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-    let (registry, doubles) = (Arc::clone(engine), Arc::clone(engine));
-    let (one, other) = (stop.clone(), stop.clone());
+    let (registry, doubles, provisional) = (Arc::clone(engine), Arc::clone(engine), Arc::clone(engine));
+    let (one, other, third) = (stop.clone(), stop.clone(), stop.clone());
     vec![
         tokio::spawn(async move { registry.follow_registry(one).await }),
         tokio::spawn(async move { doubles.judge_double_sales(other).await }),
+        tokio::spawn(async move { provisional.claim_provisional(third).await }),
     ]
 }
 

@@ -145,6 +145,7 @@ struct RawLimits {
     rows_per_load_max: usize,
     rows_per_import_batch_max: usize,
     import_batches_in_flight_max: usize,
+    provisional_answers_max: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -243,6 +244,7 @@ impl Raw {
             ("telemetry.sampled_per_mille", self.telemetry.sampled_per_mille.into(), 0, 1_000),
             ("limits.rows_per_import_batch_max", wide(limits.rows_per_import_batch_max), 1, 10_000),
             ("limits.import_batches_in_flight_max", wide(limits.import_batches_in_flight_max), 1, 64),
+            ("limits.provisional_answers_max", wide(limits.provisional_answers_max), 1, 10_000_000),
             ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into(), 1, day),
         ];
         own.into_iter().chain(self.store.numbers()).chain(self.redis.numbers()).collect()
@@ -285,6 +287,7 @@ impl Raw {
                 rows_per_load_max: limits.rows_per_load_max,
                 rows_per_import_batch_max: limits.rows_per_import_batch_max,
                 import_batches_in_flight_max: limits.import_batches_in_flight_max,
+                provisional_answers_max: limits.provisional_answers_max,
             },
             drain_max: seconds(shutdown.drain_seconds_max),
             log: Log { level: log.level, json: log.format == "json" },

@@ -1,5 +1,6 @@
 //! Check, dispense, return, report: documents that are judged and recorded.
 
+use super::repeat::{difference, repeat};
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply, request_key};
 use crate::clock::Stopwatch;
 use crate::domain::claim::{EVENTS_PER_INSTITUTION_MAX, History};
@@ -15,7 +16,6 @@ use crate::domain::verdict::Verdict;
 use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange, StoreError};
 use crate::telemetry;
 use rust_decimal::Decimal;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine {
@@ -99,6 +99,13 @@ impl Engine {
         let _in_flight = self.in_flight.enter(&key);
         let (call, started) = (call_of(&body), Stopwatch::start());
         let asks = std::iter::once(Ask::Index).chain(std::iter::repeat(Ask::Ledger));
+        if let Some(given) = self.given_provisionally(&key, &body)? {
+            telemetry::repeated(call);
+            return Ok(given);
+        }
+        if let Some(why) = self.ledger_is_away() {
+            return self.without_ledger(why, call, &key, body, started).await;
+        }
         for ask in asks.take(ATTEMPTS_MAX) {
             let known = self.store.outcome(&key).await?;
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
@@ -146,15 +153,14 @@ impl Engine {
     ) -> Result<(Answer, Judgement, Facts), EngineError> {
         let knowledge = self.knowledge.get();
         let request = Request::of(body, &knowledge.scan_rules, &knowledge.registry);
+        self.desk.are_settled(&request.reading)?;
         let paper = self.paper(request.document_no, request.visit_no, request_id);
         let facts = self
             .gather(ask, &knowledge, request.institution, paper, &request.reading, request.catalog_codes)
             .await?;
         let judgement = judge_body(body, &request.reading, facts.grounds());
         let institution = request.institution;
-        if let Some(change) = judgement.claims.iter().find(|c| is_overfull(&facts.histories, c, institution))
-        {
-            let code = &change.key;
+        if let Some(code) = facts.overfull(&judgement, institution) {
             return Err(EngineError::Precondition(format!(
                 "{institution} has {EVENTS_PER_INSTITUTION_MAX} sales and returns of {code} on record, the most that \
                  are kept; ask the operator to look at this code"
@@ -187,8 +193,8 @@ pub(super) fn count(call: &'static str, answer: &Answer, started: Stopwatch) {
 /// The parts of a request that facts are gathered for.
 pub(super) struct Request<'a> {
     pub institution: InstitutionCode,
-    document_no: Option<&'a str>,
-    visit_no: Option<&'a str>,
+    pub document_no: Option<&'a str>,
+    pub visit_no: Option<&'a str>,
     pub reading: Reading,
     pub catalog_codes: BTreeSet<String>,
 }
@@ -236,7 +242,16 @@ pub(super) fn is_overfull(
 }
 
 pub(super) fn judge_body(body: &Recorded, reading: &Reading, grounds: Grounds<'_>) -> Judgement {
-    let sale = |document, mode| judge_sale(SaleFacts { grounds, document, reading, mode });
+    judge_recorded(body, reading, grounds, false)
+}
+
+/// As [`judge_body`], for a document that was let through before.
+pub(super) fn judge_given(body: &Recorded, reading: &Reading, grounds: Grounds<'_>) -> Judgement {
+    judge_recorded(body, reading, grounds, true)
+}
+
+fn judge_recorded(body: &Recorded, reading: &Reading, grounds: Grounds<'_>, given: bool) -> Judgement {
+    let sale = |document, mode| judge_sale(SaleFacts { grounds, document, reading, mode, given });
     match body {
         Recorded::Dispense { document, hold: true } => sale(document, Mode::Hold),
         Recorded::Dispense { document, hold: false } => sale(document, Mode::Sale),
@@ -274,7 +289,7 @@ impl Attempt {
     }
 
     /// Everything that an answer changes.
-    fn decided(
+    pub fn decided(
         key: &RequestKey,
         body: Recorded,
         answer: Answer,
@@ -338,60 +353,4 @@ pub(super) fn sold_by(
         .flatten()
         .flat_map(|pool| sold.iter().map(|(code, units)| (pool.clone(), code.clone(), *units * factor)));
     rows.collect()
-}
-
-/// The first answer once more, or why there is none.
-pub(super) fn repeat(key: &RequestKey, outcome: &Outcome, body: &RequestBody) -> Result<Reply, EngineError> {
-    let closed =
-        |state, advice| Err(EngineError::Closed { request_id: key.request_id.clone(), state, advice });
-    match outcome.state {
-        OutcomeState::Voided => {
-            return closed("VOIDED", "the document was cancelled; only a new request id sells again");
-        }
-        OutcomeState::Never => {
-            return closed(
-                "NEVER",
-                "it was declared as never arrived; send the document with a new request id",
-            );
-        }
-        OutcomeState::Decided | OutcomeState::Undecided => {}
-    }
-    if let Some(difference) = outcome.body.as_ref().and_then(|known| difference(known, body)) {
-        return Err(EngineError::DifferentBody { request_id: key.request_id.clone(), difference });
-    }
-    match &outcome.answer {
-        Some(answer) => Ok(Reply::again(answer.clone(), outcome)),
-        None => closed("VOIDED", "it was cancelled before it arrived; only a new request id sells again"),
-    }
-}
-
-/// The first field in which two requests differ, with both values.
-fn difference(first: &RequestBody, now: &RequestBody) -> Option<String> {
-    if first == now {
-        return None;
-    }
-    let (first, now) = (first.without_operator(), now.without_operator());
-    let (first, now) = (serde_json::to_value(&first).ok()?, serde_json::to_value(&now).ok()?);
-    difference_at("body", &first, &now)
-}
-
-fn difference_at(path: &str, first: &Value, now: &Value) -> Option<String> {
-    match (first, now) {
-        (Value::Object(a), Value::Object(b)) => a
-            .iter()
-            .find_map(|(key, value)| {
-                difference_at(&format!("{path}.{key}"), value, b.get(key).unwrap_or(&Value::Null))
-            })
-            .or_else(|| b.keys().find(|key| !a.contains_key(*key)).map(|key| format!("{path}.{key} is new"))),
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().find_map(|(at, (a, b))| difference_at(&format!("{path}[{at}]"), a, b))
-        }
-        (a, b) if a == b => None,
-        (a, b) => Some(format!("{path} was {}, is {}", clipped(a), clipped(b))),
-    }
-}
-
-fn clipped(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() > 60 { text.chars().take(60).chain("…".chars()).collect() } else { text }
 }

@@ -28,6 +28,8 @@ pub struct Limits {
     pub rows_per_import_batch_max: usize,
     /// Batches of one import that are judged and written at the same time.
     pub import_batches_in_flight_max: usize,
+    /// Answers that are given while the ledger is away, and wait for it.
+    pub provisional_answers_max: usize,
 }
 
 impl Default for Limits {
@@ -41,6 +43,7 @@ impl Default for Limits {
             rows_per_load_max: 10_000,
             rows_per_import_batch_max: 5_000,
             import_batches_in_flight_max: 4,
+            provisional_answers_max: 200_000,
         }
     }
 }

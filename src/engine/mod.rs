@@ -4,6 +4,7 @@
 //! with the versions that were read, and judge again where somebody else was faster. Whoever calls must let
 //! the future run to its end: a claim must not be dropped between judgement and record.
 
+mod desk;
 mod dispense;
 mod doubles;
 mod error;
@@ -17,8 +18,10 @@ mod limits;
 mod names;
 mod outcome;
 mod policy;
+mod provisional;
 mod purchase;
 mod registry;
+mod repeat;
 mod settle;
 mod shadow;
 mod tally;
@@ -46,8 +49,10 @@ use crate::domain::outcome::{Answer, Correction, Outcome, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode, Pool};
 use crate::domain::purchase::Position;
 use crate::index::{Index, IndexOptions, Seen, Sighting};
-use crate::store::Store;
+use crate::store::{Store, StoreState};
 use crate::telemetry;
+use desk::Desk;
+use dispense::is_overfull;
 use jiff::Timestamp;
 use knowledge::KnowledgeCell;
 use names::OutcomeNames;
@@ -55,6 +60,7 @@ use outcome::InFlight;
 use policy::PolicyDesk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// How often a judgement is made again because somebody else was faster.
 const ATTEMPTS_MAX: usize = 32;
@@ -69,6 +75,9 @@ pub struct Engine {
     in_flight: InFlight,
     policies: PolicyDesk,
     names: OutcomeNames,
+    /// Whether the ledger is there.
+    state: watch::Receiver<StoreState>,
+    desk: Desk,
 }
 
 /// Whom a judgement asks about codes.
@@ -106,6 +115,8 @@ struct Facts {
     /// Every claim that was acknowledged before this moment is part of the histories.
     ledger_as_of: Timestamp,
     positions: BTreeMap<String, Position>,
+    /// The ledger was not asked.
+    provisional: bool,
 }
 
 impl Facts {
@@ -117,7 +128,14 @@ impl Facts {
             paper: self.paper,
             histories: &self.histories,
             positions: &self.positions,
+            provisional: self.provisional,
         }
+    }
+
+    /// A code that has no room for what a judgement adds to it.
+    fn overfull<'a>(&self, judgement: &'a Judgement, institution: InstitutionCode) -> Option<&'a CodeKey> {
+        let mut changes = judgement.claims.iter();
+        changes.find(|change| is_overfull(&self.histories, change, institution)).map(|change| &change.key)
     }
 }
 
@@ -138,7 +156,8 @@ impl Engine {
         let registry = store.load_registry().await?;
         let (first, policies) = policies.opened(registry, clock.now())?;
         let knowledge = KnowledgeCell::new(first);
-        Ok(Self {
+        let state = store.state();
+        let engine = Self {
             store,
             clock,
             knowledge,
@@ -147,7 +166,11 @@ impl Engine {
             in_flight: InFlight::default(),
             policies,
             names: OutcomeNames::default(),
-        })
+            state,
+            desk: Desk::default(),
+        };
+        engine.recall_provisional();
+        Ok(engine)
     }
 
     /// Registry and policy as they are now.
@@ -181,7 +204,8 @@ impl Engine {
         let found = self.store.positions(&asked).await?;
         let positions = asked.into_iter().map(|(_, code)| code).zip(found).collect();
         let (knowledge, now) = (Arc::clone(knowledge), self.clock.now());
-        Ok(Facts { knowledge, now, paper, histories, ledger_as_of: ledger_as_of.min(now), positions })
+        let ledger_as_of = ledger_as_of.min(now);
+        Ok(Facts { knowledge, now, paper, histories, ledger_as_of, positions, provisional: false })
     }
 
     /// What is recorded of codes: from the index where it can tell, else from the ledger. Whatever the index says,

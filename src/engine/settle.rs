@@ -1,7 +1,8 @@
 //! Confirm and void: what becomes of a document after its verdict.
 
-use super::dispense::{repeat, sold_by};
+use super::dispense::sold_by;
 use super::limits::check_money;
+use super::repeat::repeat;
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Reply, request_key};
 use crate::domain::document::Document;
 use crate::domain::judge::{Judgement, Reading, judge_confirm, judge_void};
@@ -65,6 +66,7 @@ impl Engine {
             occurred_at: settlement.occurred_at,
         };
         let _in_flight = self.in_flight.enter(&key);
+        self.desk.is_settled_for(institution)?;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(outcome) = self.store.outcome(&key).await? {
                 return repeat(&key, &outcome, &body);
@@ -148,6 +150,7 @@ impl Engine {
             }
         };
         let _in_flight = self.in_flight.enter(&key);
+        self.desk.is_settled_for(institution)?;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(outcome) = self.store.outcome(&key).await? {
                 return repeat(&key, &outcome, &body).map(|reply| (reply, outcome.freed.clone()));
@@ -241,6 +244,7 @@ impl Engine {
             paper: crate::domain::judge::Paper::default(),
             histories: BTreeMap::new(),
             positions: BTreeMap::new(),
+            provisional: false,
         }
     }
 }

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use connections::Bounds;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub struct Watched {
     pub store: watch::Receiver<StoreState>,
     /// How far the index is.
     pub index: watch::Receiver<IndexState>,
+    /// Whether it would answer anybody while the ledger is away.
+    pub provisional: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Set once the gateway stops.
     pub stop: CancellationToken,
     /// Set once the gRPC listener has ended, for whatever reason.
@@ -48,6 +51,7 @@ fn pages(watched: Watched) -> Router {
     Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
+        .route("/ready/provisional", get(ready_provisionally))
         .route("/metrics", get(metrics))
         .with_state(watched)
 }
@@ -80,7 +84,24 @@ fn parts(watched: &Watched) -> [Part; 3] {
 
 /// 200 with every part ready, 503 with the reason of the part that is not.
 async fn ready(State(watched): State<Watched>) -> Response {
-    let parts = parts(&watched);
+    page_of(parts(&watched))
+}
+
+/// As [`ready`], and also where only the ledger is away and somebody would be answered provisionally: for balancers,
+/// which come here once no gateway is ready.
+async fn ready_provisionally(State(watched): State<Watched>) -> Response {
+    let mut parts = parts(&watched);
+    let away = matches!(&*watched.store.borrow(), StoreState::Away(_));
+    if let [(_, store), ..] = &mut parts
+        && away
+        && (watched.provisional)()
+    {
+        *store = Ok("provisional");
+    }
+    page_of(parts)
+}
+
+fn page_of(parts: [Part; 3]) -> Response {
     let is_ready = parts.iter().all(|(_, part)| part.is_ok());
     let mut page = serde_json::Map::from_iter([("ready".to_owned(), is_ready.into())]);
     for (name, part) in parts {

@@ -24,6 +24,7 @@ async fn start(bounds: Bounds) -> Pages {
         metrics: telemetry::start_metrics().unwrap(),
         store: store_seen,
         index: index_seen,
+        provisional: Arc::new(|| true),
         stop: stop.clone(),
         ended: ended.clone(),
     };

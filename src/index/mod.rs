@@ -126,6 +126,14 @@ impl Index {
         }
     }
 
+    /// What was last heard of a code, however long ago that was: for whoever can ask nobody. Still exact about what
+    /// this gateway itself knows.
+    pub fn last_heard(&self, key: &CodeKey, now: Timestamp) -> Sighting {
+        let covered = i64::try_from(self.covered_at.load(Ordering::Acquire));
+        let as_of = covered.ok().and_then(|at| Timestamp::from_microsecond(at).ok());
+        Sighting { seen: self.seen(key), as_of: as_of.map_or(now, |at| at.min(now)) }
+    }
+
     /// Others claim too. Until they are [covered](Self::covered), nothing is said.
     pub fn expect_others(&self) {
         self.covered_at.store(0, Ordering::Release);

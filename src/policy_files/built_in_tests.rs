@@ -81,7 +81,7 @@ fn the_table_of_reasons_row_by_row() {
         (Reason::EventTimeClamped, Observe, Observe),
         (Reason::ReturnUnpaired, Observe, Observe),
         (Reason::AlreadyReturned, Block, Block),
-        (Reason::Provisional, Remind, Remind),
+        (Reason::Provisional, Block, Block),
         (Reason::InDoubt, Off, Off),
     ];
     let reasons: Vec<_> = rows.iter().map(|(reason, ..)| *reason).collect();

@@ -269,6 +269,28 @@ pub struct DoubleSale {
     pub request: Option<RequestKey>,
 }
 
+/// An answer that was given while the ledger was away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisional {
+    /// Whose.
+    pub key: RequestKey,
+    /// What was asked and answered.
+    pub outcome: Outcome,
+}
+
+/// Answers that were given while the ledger was away, kept on disk until it has what follows from them.
+pub trait ProvisionalBook: Send + Sync {
+    /// What earlier lives kept and the ledger may not have, in the order in which it was kept, and the position after
+    /// the last; given once.
+    fn kept(&self) -> (Vec<Provisional>, u64);
+
+    /// Keeps an answer; gives the position after it. `Ok` = durable.
+    fn keep<'a>(&'a self, answer: &'a Provisional) -> Answering<'a, Result<u64, CommitError>>;
+
+    /// The ledger has everything that was kept before a position.
+    fn all_claimed(&self, up_to: u64);
+}
+
 /// A whole store.
 pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
     /// Whether it takes changes; a receiver that is told of every change of state.
@@ -277,6 +299,9 @@ pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
     /// Double sales as they are found; given once, to whoever judges them. `None` = the ledger loses nothing, or the
     /// receiver was given before.
     fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<DoubleSale>>;
+
+    /// Where answers are kept that are given while the ledger is away; `None` = it cannot be away without this gateway.
+    fn provisional(&self) -> Option<&dyn ProvisionalBook>;
 
     /// How full it is, for those who watch; may block for a moment.
     fn gauges(&self) -> StoreGauges;

@@ -31,6 +31,8 @@ pub const REFUSALS: [&str; 15] = [
 ];
 /// What becomes of a row of an imported history.
 pub const IMPORTED: [&str; 4] = ["added", "known", "added_to_known", "refused"];
+/// What becomes of an answer that was given while the ledger was away.
+pub const PROVISIONAL: [&str; 3] = ["claimed", "corrected", "dropped"];
 /// The parts of readiness.
 pub const READY_PARTS: [&str; 3] = ["store", "index", "listener"];
 /// Who could answer a look-up.
@@ -79,6 +81,10 @@ pub(super) fn start() {
         for would in VERDICTS {
             counter!(names::SHADOW_DOCUMENTS, "was" => was, "would" => would).increment(0);
         }
+    }
+    provisional_waiting(0);
+    for became in PROVISIONAL {
+        counter!(names::PROVISIONAL, "became" => became).increment(0);
     }
     for became in IMPORTED {
         counter!(names::IMPORTED, "became" => became).increment(0);
@@ -143,6 +149,16 @@ pub fn imported(rows: [u64; IMPORTED.len()]) {
     for (became, count) in IMPORTED.into_iter().zip(rows) {
         counter!(names::IMPORTED, "became" => became).increment(count);
     }
+}
+
+/// So many answers that were given while the ledger was away wait for it.
+pub fn provisional_waiting(answers: usize) {
+    gauge!(names::PROVISIONAL_WAITING).set(answers as f64);
+}
+
+/// The ledger has an answer that was given while it was away; one of [`PROVISIONAL`].
+pub fn provisional_became(became: &'static str) {
+    counter!(names::PROVISIONAL, "became" => became).increment(1);
 }
 
 /// A group was made durable and applied.

@@ -35,6 +35,8 @@ pub(super) const REGISTRY_ROWS: &str = "tracegate_registry_rows";
 pub(super) const REGISTRY_VERSION: &str = "tracegate_registry_version";
 pub(super) const FEED: &str = "tracegate_purchase_feed_complete_up_to_seconds";
 pub(super) const POLICY: &str = "tracegate_policy_info";
+pub(super) const PROVISIONAL_WAITING: &str = "tracegate_provisional_waiting";
+pub(super) const PROVISIONAL: &str = "tracegate_provisional_total";
 pub(super) const READY: &str = "tracegate_ready";
 pub(super) const BUILD: &str = "tracegate_build_info";
 pub(super) const PROCESS_START: &str = "process_start_time_seconds";
@@ -79,7 +81,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 39] = [
+pub const METRICS: [Metric; 41] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -101,7 +103,7 @@ pub const METRICS: [Metric; 39] = [
     histogram(GROUP_SECONDS, &[], "Time to write, sync and apply one group"),
     gauge(WAITING, &[], "Changes that wait for the writer"),
     gauge(WAITING_MAX, &[], "Changes that may wait; beyond, callers wait"),
-    gauge(STORE_STATE, &["state"], "1 for the state the store is in: ready, full or stopped"),
+    gauge(STORE_STATE, &["state"], "1 for the state the store is in: ready, full, away or stopped"),
     gauge(DISK_FREE, &[], "Free disk under the data directory, in bytes"),
     gauge(DISK_FREE_MIN, &[], "Free disk below which no change is accepted, in bytes"),
     gauge(LOG_END, &[], "Bytes that the event log has taken in all"),
@@ -117,6 +119,8 @@ pub const METRICS: [Metric; 39] = [
     gauge(INDEX_BYTES, &[], "Memory of its filters, in bytes"),
     gauge(INDEX_HOT, &[], "Codes whose histories are kept in memory"),
     gauge(INDEX_COMPLETE, &[], "1 once the index holds every claim"),
+    gauge(PROVISIONAL_WAITING, &[], "Answers given while the ledger was away that it does not have yet"),
+    counter(PROVISIONAL, &["became"], "Answers given while the ledger was away, by what became of them"),
     gauge(REGISTRY_ROWS, &["kind"], "Rows of the registry"),
     gauge(REGISTRY_VERSION, &[], "Version of the registry"),
     gauge(

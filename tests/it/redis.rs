@@ -6,4 +6,5 @@ pub mod guards;
 mod kills;
 mod losses;
 mod migrate;
+mod provisional;
 mod races;

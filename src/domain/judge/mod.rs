@@ -9,6 +9,7 @@ mod claims;
 mod codes;
 mod explain;
 mod past;
+mod provisional;
 mod purchases;
 mod quantity;
 mod returns;
@@ -22,6 +23,7 @@ pub use past::{
     PastAnswer, PastFinding, PastGrounds, PastJudgement, PastOptions, PastRefusal, PastRow, PastStanding,
     judge_past,
 };
+pub use provisional::{corrections, may_be_given};
 pub use returns::{judge_return, scene_of};
 pub use sale::{Mode, SaleFacts, judge_sale};
 pub use settle::{judge_confirm, judge_movement, judge_void};
@@ -52,6 +54,8 @@ pub struct Grounds<'a> {
     pub histories: &'a BTreeMap<CodeKey, History>,
     /// What is known of purchases, by catalogue code.
     pub positions: &'a BTreeMap<String, Position>,
+    /// The ledger could not be asked: histories are as this gateway last heard of them, purchases are not known.
+    pub provisional: bool,
 }
 
 /// The hashed document and visit number of a request.

@@ -33,15 +33,20 @@ pub struct SaleFacts<'a> {
     pub reading: &'a Reading,
     /// What the caller wants.
     pub mode: Mode,
+    /// It was let through before, when the ledger could not be asked: recorded whatever the verdict says now.
+    pub given: bool,
 }
 
 /// Judges a document. A sale that comes later than the lateness limit is judged as a report.
 pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
-    let SaleFacts { grounds, document, reading, mode } = facts;
+    let SaleFacts { grounds, document, reading, mode, given } = facts;
     let mode = if is_late(&grounds, &document.lines) { Mode::Report } else { mode };
     let after_the_fact = mode == Mode::Report;
-    let mut bench = Bench::new(grounds, document.institution, document.scene, after_the_fact);
+    let mut bench = Bench::new(grounds, document.institution, document.scene, after_the_fact || given);
     let usable = bench.judge_clock(&moments(&document.lines)) && bench.judge_institution();
+    if grounds.provisional {
+        bench.raise_for_document(Reason::Provisional, Note::bare());
+    }
     let mut tally = Tally::default();
     if usable {
         let mut seen = Seen::default();
@@ -52,7 +57,8 @@ pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
     }
     let hold_end = bench.hold_end();
     let (verdict, findings, claims) = bench.close();
-    let recorded = usable && (after_the_fact || matches!(verdict, Verdict::Allow | Verdict::Remind));
+    let passes = matches!(verdict, Verdict::Allow | Verdict::Remind);
+    let recorded = usable && (after_the_fact || given || passes);
     let hold_expires_at = (recorded && mode == Mode::Hold).then_some(hold_end);
     let judgement = Judgement {
         verdict,

@@ -117,6 +117,47 @@ named! {
     }
 }
 
+impl Reason {
+    /// Whether it says something about what only the ledger knows: other sales, purchases, how much of a pack is left.
+    pub const fn rests_on_ledger(self) -> bool {
+        match self {
+            Self::Duplicate
+            | Self::SplitElsewhere
+            | Self::NotPurchased
+            | Self::PurchaseNotKnownYet
+            | Self::Oversold
+            | Self::PriceAboveListed
+            | Self::SplitUnitsUnknown
+            | Self::ReturnUnpaired
+            | Self::AlreadyReturned
+            | Self::Provisional
+            | Self::InDoubt => true,
+            Self::InstitutionUnknown
+            | Self::InstitutionSuspended
+            | Self::ProductBarcode
+            | Self::CatalogCode
+            | Self::NationalDrugCode
+            | Self::ConsumableCode
+            | Self::ForeignUrl
+            | Self::CodeMalformed
+            | Self::CodeCorrupted
+            | Self::PlaceholderCode
+            | Self::CodeRepeated
+            | Self::QuantityNotWhole
+            | Self::NoCode
+            | Self::CodeCountMismatch
+            | Self::NoCodeExempt
+            | Self::NoCodeListed
+            | Self::NotSmallestPack
+            | Self::DrugMismatch
+            | Self::PrefixUnmapped
+            | Self::SerialMissing
+            | Self::EventTimeInFuture
+            | Self::EventTimeClamped => false,
+        }
+    }
+}
+
 named! {
     /// How two sales of one code stand to each other.
     pub enum DuplicateClass {

@@ -14,8 +14,8 @@ use crate::store::event::RegistryMoment;
 use crate::store::fit::KEY_BYTES_MAX;
 use crate::store::log::free_bytes;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, PurchaseBook,
-    RegistryStore, Store, StoreError, StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, ProvisionalBook,
+    PurchaseBook, RegistryStore, Store, StoreError, StoreState,
 };
 use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
@@ -150,6 +150,10 @@ impl Store for EmbeddedStore {
     }
 
     fn double_sales(&self) -> Option<tokio::sync::mpsc::Receiver<DoubleSale>> {
+        None
+    }
+
+    fn provisional(&self) -> Option<&dyn ProvisionalBook> {
         None
     }
 

@@ -39,6 +39,7 @@ mod lineage;
 mod link;
 mod marks;
 mod open;
+mod provisional;
 mod purchases;
 mod read;
 mod reconcile;
@@ -65,6 +66,7 @@ use health::Health;
 use lane::{Job, LogPlace, Unretired};
 use ledger::Ledger;
 use marks::Marks;
+use provisional::Aside;
 use siphasher::sip::SipHasher24;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -171,6 +173,8 @@ struct Shared {
     registry_version: watch::Sender<u64>,
     /// One load of the registry at a time.
     registry_turn: tokio::sync::Mutex<()>,
+    /// Answers that were given while Redis was away.
+    aside: Aside,
     room: Arc<Semaphore>,
     work: TaskTracker,
     closing: CancellationToken,

@@ -11,6 +11,7 @@ use super::ledger::Ledger;
 use super::lineage::Lineage;
 use super::link::{Batch, Link, LinkError};
 use super::marks::Marks;
+use super::provisional::Aside;
 use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
 use crate::store::directory::{self, Directory};
@@ -163,6 +164,9 @@ impl RedisStore {
         let (log, replay) = open_log(log_dir.clone(), options.segment_bytes_max, from).await?;
         let logged = add_up_again(&balances, replay).await?;
         let health = Arc::new(Health::new());
+        let (at, of) = (dir.to_owned(), Arc::clone(&health));
+        let opening = tokio::task::spawn_blocking(move || Aside::open(&at, of));
+        let (aside, writing) = opening.await.map_err(fault)??;
         let lane = lane_of(&log_dir, options, log, &balances, &health);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
         let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
@@ -190,6 +194,7 @@ impl RedisStore {
             cursors: tokio::sync::Mutex::default(),
             registry_version: watch::channel(0).0,
             registry_turn: tokio::sync::Mutex::default(),
+            aside,
             room: Arc::new(Semaphore::new(options.changes_max)),
             work: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -200,7 +205,7 @@ impl RedisStore {
         shared.settle_own(&logged).await?;
         let lineage = Lineage::now(&shared).await?;
         let mut tasks = beside_requests(&shared, from, lineage);
-        tasks.push(lane);
+        tasks.extend([lane, tokio::spawn(writing)]);
         Ok(Self { shared, tasks: Mutex::new(tasks), double_sales: Mutex::new(Some(double_sales)) })
     }
 }

@@ -16,8 +16,8 @@ use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::store::log::free_bytes;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, PurchaseBook, Store,
-    StoreError, StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, ProvisionalBook,
+    PurchaseBook, Store, StoreError, StoreState,
 };
 use crate::telemetry::StoreGauges;
 use std::collections::BTreeMap;
@@ -258,6 +258,10 @@ impl Store for RedisStore {
         self.double_sales.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    fn provisional(&self) -> Option<&dyn ProvisionalBook> {
+        Some(&self.shared.aside)
+    }
+
     fn gauges(&self) -> StoreGauges {
         let shared = &self.shared;
         StoreGauges {
@@ -281,6 +285,7 @@ impl Store for RedisStore {
             }
             shared.closing.cancel();
             shared.work.wait().await;
+            shared.aside.close();
             drop(shared.lane.lock().unwrap_or_else(PoisonError::into_inner).take());
             let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
             let was_open = !tasks.is_empty();

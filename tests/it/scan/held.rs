@@ -167,6 +167,10 @@ impl Store for HeldStore {
         self.inner.double_sales()
     }
 
+    fn provisional(&self) -> Option<&dyn tracegate::store::ProvisionalBook> {
+        None
+    }
+
     fn gauges(&self) -> StoreGauges {
         self.inner.gauges()
     }

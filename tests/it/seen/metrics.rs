@@ -7,7 +7,9 @@ use crate::support::process::{GatewayProcess, page};
 use crate::support::world::{DRUG, HOSPITAL, OTHER_PHARMACY, PHARMACY, PREFIX};
 use std::collections::BTreeSet;
 use tracegate::domain::verdict::{Enforcement, Reason, Verdict};
-use tracegate::telemetry::{CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, READY_PARTS, REFUSALS, VERDICTS};
+use tracegate::telemetry::{
+    CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, PROVISIONAL, READY_PARTS, REFUSALS, VERDICTS,
+};
 
 /// A page on which what is told once a second has arrived too.
 async fn page_after_load(gateway: &GatewayProcess) -> String {
@@ -37,6 +39,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
         "kind" => ["institutions", "drugs", "no_code_entries", "own_schemes"].contains(&value),
         "state" => ["ready", "full", "away", "stopped"].contains(&value),
         "answer" => ["never", "recent", "ledger"].contains(&value),
+        "became" if sample.name == "tracegate_provisional_total" => PROVISIONAL.contains(&value),
         "became" => IMPORTED.contains(&value),
         "part" => READY_PARTS.contains(&value),
         "division" => value == "all" || (value.len() == 2 && digits(value)),

@@ -34,7 +34,8 @@ impl GatewayProcess {
         Self::start_with_args(data_dir, &["--http", http], env)
     }
 
-    fn start_with_args(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+    /// Starts one with arguments of `serve`; the second one says whether it serves HTTP.
+    pub fn start_with_args(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let http = args.get(1).copied().unwrap_or("off");
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0"])

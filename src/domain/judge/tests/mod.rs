@@ -9,6 +9,7 @@ mod explained;
 mod messages;
 mod past;
 mod policy;
+mod provisional;
 mod purchases;
 mod returns;
 mod reviewed;

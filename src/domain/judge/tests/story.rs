@@ -61,6 +61,8 @@ pub(super) struct Deed<'w> {
     document: Document,
     occurred_at: Option<Timestamp>,
     now: Option<Timestamp>,
+    unasked: bool,
+    given: bool,
 }
 
 /// What came of it.
@@ -81,7 +83,7 @@ impl World {
             operator: None,
             lines,
         };
-        Deed { world: self, act, document, occurred_at: None, now: None }
+        Deed { world: self, act, document, occurred_at: None, now: None, unasked: false, given: false }
     }
 
     pub(super) fn sale(&mut self, alias: &str, document_no: &str, line: Line) -> Deed<'_> {
@@ -154,6 +156,7 @@ impl World {
             paper,
             histories: &self.histories,
             positions: &self.positions_of(institution),
+            provisional: false,
         })
     }
 
@@ -218,6 +221,24 @@ impl Deed<'_> {
         self.world.told(institution, judgement)
     }
 
+    /// The ledger cannot be asked.
+    pub(super) fn unasked(self) -> Self {
+        Self { unasked: true, ..self }
+    }
+
+    /// It was let through before.
+    pub(super) fn given(self) -> Self {
+        Self { given: true, ..self }
+    }
+
+    /// What would be judged; nothing comes of it.
+    pub(super) fn weighed(mut self) -> Judgement {
+        for line in &mut self.document.lines {
+            line.occurred_at = line.occurred_at.or(self.occurred_at);
+        }
+        self.judge()
+    }
+
     #[track_caller]
     pub(super) fn allowed(self) -> Told {
         self.gives("ALLOW", &[])
@@ -232,8 +253,15 @@ impl Deed<'_> {
         let now = self.now.or(self.occurred_at).unwrap();
         let reading = Reading::of(&document.lines, &self.world.scan_rules());
         let institution = document.institution;
+        let unasked = self.unasked;
         self.world.judge(institution, whose, now, |grounds| match self.act {
-            Act::Dispense(mode) => judge_sale(SaleFacts { grounds, document, reading: &reading, mode }),
+            Act::Dispense(mode) => judge_sale(SaleFacts {
+                grounds: Grounds { provisional: unasked, ..grounds },
+                document,
+                reading: &reading,
+                mode,
+                given: self.given,
+            }),
             Act::Return => judge_return(grounds, &return_of(document), &reading, false),
             Act::Confirm => judge_confirm(grounds, document, &reading, self.occurred_at),
         })
