@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &str); 8] = [
     ("appendonly", "yes"),
     ("maxmemory-policy", "noeviction"),
     ("save", ""),
-    ("hash-max-listpack-entries", "512"),
+    ("hash-max-listpack-entries", "4096"),
     ("hash-max-listpack-value", "512"),
     ("auto-aof-rewrite-percentage", "0"),
     ("daemonize", "no"),

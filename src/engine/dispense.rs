@@ -99,15 +99,13 @@ impl Engine {
         let _in_flight = self.in_flight.enter(&key);
         let (call, started) = (call_of(&body), Stopwatch::start());
         let asks = std::iter::once(Ask::Index).chain(std::iter::repeat(Ask::Ledger));
-        if let Some(given) = self.given_provisionally(&key, &body)? {
-            telemetry::repeated(call);
-            return Ok(given);
-        }
-        if let Some(why) = self.ledger_is_away() {
-            return self.without_ledger(why, call, &key, body, started).await;
+        if let Some(beside) = self.beside_ledger(call, &key, &body, started).await {
+            return beside;
         }
         for ask in asks.take(ATTEMPTS_MAX) {
-            let known = self.store.outcome(&key).await?;
+            // Nearly every request is new, and where it is not, its outcome stands in the way of the commit.
+            let guessed = ask == Ask::Index && self.store.is_far();
+            let known = if guessed { None } else { self.store.outcome(&key).await? };
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
                 let again = repeat(&key, outcome, &RequestBody::Recorded(body));
                 if again.is_ok() {
@@ -116,6 +114,10 @@ impl Engine {
                 return again;
             }
             let judged = self.judge(ask, &body, request_id).await;
+            let decides = |(answer, ..): &(Answer, _, _)| answer.verdict != Verdict::Pending;
+            if guessed && !judged.as_ref().is_ok_and(decides) {
+                continue;
+            }
             if let Err(EngineError::Store(StoreError::Undecided)) = judged {
                 return self.leave_undecided(call, &key, body, known.as_ref(), started).await;
             }
@@ -135,6 +137,7 @@ impl Engine {
                     return Ok(Reply::first(answer));
                 }
                 Err(CommitError::Conflict) => {}
+                Err(CommitError::Undecided) if guessed => {}
                 Err(CommitError::Undecided) => {
                     return self.leave_undecided(call, &key, body, known.as_ref(), started).await;
                 }

@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// Why the ledger cannot be asked, where it cannot.
-    pub(super) fn ledger_is_away(&self) -> Option<String> {
+    fn ledger_is_away(&self) -> Option<String> {
         match &*self.state.borrow() {
             StoreState::Away(why) => Some(why.clone()),
             StoreState::Ready | StoreState::Full(_) | StoreState::Stopped(_) => None,
@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// Answers without the ledger, or says that it is away.
-    pub(super) async fn without_ledger(
+    async fn without_ledger(
         &self,
         why: String,
         call: &'static str,
@@ -150,14 +150,25 @@ impl Engine {
         Ok(Some(outcome))
     }
 
-    /// The provisional answer to a request that the ledger does not have yet.
-    pub(super) fn given_provisionally(
+    /// The answer to a request that is not asked of the ledger: one that was given provisionally and is not in it yet,
+    /// or one for which it is away.
+    pub(super) async fn beside_ledger(
         &self,
+        call: &'static str,
         key: &RequestKey,
         body: &Recorded,
-    ) -> Result<Option<Reply>, EngineError> {
-        let Some(outcome) = self.desk.given(key)? else { return Ok(None) };
-        repeat(key, &outcome, &RequestBody::Recorded(body.clone())).map(Some)
+        started: Stopwatch,
+    ) -> Option<Result<Reply, EngineError>> {
+        match self.desk.given(key) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => {
+                telemetry::repeated(call);
+                return Some(repeat(key, &outcome, &RequestBody::Recorded(body.clone())));
+            }
+            Err(undecided) => return Some(Err(undecided.into())),
+        }
+        let why = self.ledger_is_away()?;
+        Some(self.without_ledger(why, call, key, body.clone(), started).await)
     }
 
     /// Takes provisional answers to the ledger whenever it is there, until `stop`.

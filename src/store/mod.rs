@@ -200,6 +200,9 @@ pub type Codes = tokio::sync::mpsc::Receiver<Result<Vec<CodeKey>, StoreError>>;
 
 /// The ledger's claims for those who keep a copy of what it knows.
 pub trait ClaimFeed: Send + Sync {
+    /// Whether each look costs a way there and back, so that it pays to guess first that a request is new.
+    fn is_far(&self) -> bool;
+
     /// Names this ledger for its life, and no other.
     fn identity(&self) -> &str;
 

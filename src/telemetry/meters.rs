@@ -203,6 +203,8 @@ pub struct StoreGauges {
     pub disk_free_bytes: Option<u64>,
     /// Free disk that is needed.
     pub disk_free_bytes_min: u64,
+    /// Codes that it is planned for; 0 = it needs no plan.
+    pub codes_planned: u64,
 }
 
 /// The store was looked at.
@@ -212,6 +214,7 @@ pub fn store_measured(store: StoreGauges) {
     gauge!(names::CLAIMS).set(store.claims_bytes as f64);
     gauge!(names::WAITING).set(store.waiting_changes as f64);
     gauge!(names::WAITING_MAX).set(store.waiting_changes_max as f64);
+    gauge!(names::LEDGER_PLANNED).set(store.codes_planned as f64);
     gauge!(names::DISK_FREE_MIN).set(store.disk_free_bytes_min as f64);
     if let Some(bytes) = store.disk_free_bytes {
         gauge!(names::DISK_FREE).set(bytes as f64);

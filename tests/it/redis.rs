@@ -2,9 +2,11 @@
 
 mod faults;
 mod fleet;
+mod growing;
 pub mod guards;
 mod kills;
 mod losses;
 mod migrate;
 mod provisional;
 mod races;
+mod steps;

@@ -13,6 +13,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl ClaimFeed for EmbeddedStore {
+    fn is_far(&self) -> bool {
+        false
+    }
+
     fn identity(&self) -> &str {
         &self.id
     }

@@ -167,6 +167,7 @@ impl Store for EmbeddedStore {
             waiting_changes_max: jobs.as_ref().map_or(0, Sender::max_capacity),
             disk_free_bytes: free_bytes(&self.dir).ok(),
             disk_free_bytes_min: self.disk_free_bytes_min,
+            codes_planned: 0,
         }
     }
 

@@ -13,6 +13,10 @@ use tokio::sync::mpsc;
 const BATCHES_WAITING_MAX: usize = 4;
 
 impl ClaimFeed for RedisStore {
+    fn is_far(&self) -> bool {
+        true
+    }
+
     fn identity(&self) -> &str {
         &self.shared.head.id
     }

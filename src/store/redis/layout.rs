@@ -96,7 +96,7 @@ impl Layout {
     pub fn decision(&self, id: DecisionId) -> FieldPlace {
         let field = id.bytes().to_vec();
         let (tag, bucket) = spread(self.hash(b'd', &field), self.buckets.documents);
-        FieldPlace { tag, key: tag.key(format!("d:{bucket:x}")), field }
+        FieldPlace { tag, key: decision_bucket(tag, bucket), field }
     }
 
     pub fn outcome(&self, key: &RequestKey) -> (Tag, Vec<u8>) {
@@ -156,6 +156,14 @@ impl Layout {
     }
 }
 
+/// The buckets of a partition that Redis packs, of every kind.
+pub(super) fn bucket_keys(tag: Tag, buckets: Buckets) -> impl Iterator<Item = Vec<u8>> {
+    let claims = (0..buckets.claims).map(move |bucket| claim_bucket(tag, bucket));
+    let documents = (0..buckets.documents)
+        .flat_map(move |bucket| [document_bucket(tag, bucket), decision_bucket(tag, bucket)]);
+    claims.chain(documents)
+}
+
 /// Every partition.
 pub(super) fn partitions() -> impl Iterator<Item = Tag> {
     (0..PARTITIONS).map(Tag::Partition)
@@ -167,6 +175,10 @@ pub(super) fn claim_bucket(tag: Tag, bucket: u32) -> Vec<u8> {
 
 pub(super) fn document_bucket(tag: Tag, bucket: u32) -> Vec<u8> {
     tag.key(format!("r:{bucket:x}"))
+}
+
+fn decision_bucket(tag: Tag, bucket: u32) -> Vec<u8> {
+    tag.key(format!("d:{bucket:x}"))
 }
 
 pub(super) fn awaited_of(tag: Tag) -> Vec<u8> {

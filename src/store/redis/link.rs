@@ -82,6 +82,11 @@ impl Batch {
         self.0.push((tag, cmd));
     }
 
+    /// Adds another one's commands.
+    pub fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -39,7 +39,9 @@ mod lineage;
 mod link;
 mod marks;
 mod open;
+mod packing;
 mod provisional;
+mod publisher;
 mod purchases;
 mod read;
 mod reconcile;
@@ -67,6 +69,7 @@ use lane::{Job, LogPlace, Unretired};
 use ledger::Ledger;
 use marks::Marks;
 use provisional::Aside;
+use publisher::Publish;
 use siphasher::sip::SipHasher24;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -154,6 +157,8 @@ struct Shared {
     count: AtomicU64,
     turns: Turns,
     lane: Mutex<Option<mpsc::Sender<Job>>>,
+    /// Committed changes that others are to be told of.
+    publishing: mpsc::Sender<Publish>,
     log_end: Arc<AtomicU64>,
     log_dir: PathBuf,
     health: Arc<Health>,

@@ -12,6 +12,7 @@ use super::lineage::Lineage;
 use super::link::{Batch, Link, LinkError};
 use super::marks::Marks;
 use super::provisional::Aside;
+use super::publisher;
 use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
 use crate::store::directory::{self, Directory};
@@ -169,6 +170,7 @@ impl RedisStore {
         let (aside, writing) = opening.await.map_err(fault)??;
         let lane = lane_of(&log_dir, options, log, &balances, &health);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
+        let (publishing, to_publish) = mpsc::channel(publisher::WAITING_MAX);
         let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
         let shared = Arc::new(Shared {
             options: options.clone(),
@@ -182,6 +184,7 @@ impl RedisStore {
             count: AtomicU64::new(first_count(now, logged.iter().copied().max())),
             turns: Turns::new(),
             lane: Mutex::new(Some(jobs)),
+            publishing,
             log_end: lane.end(),
             log_dir,
             health,
@@ -202,10 +205,23 @@ impl RedisStore {
             ledger,
         });
         let lane = tokio::spawn(lane.run(waiting));
-        shared.settle_own(&logged).await?;
-        let lineage = Lineage::now(&shared).await?;
+        let publisher = tokio::spawn(Arc::clone(&shared).publish_all(to_publish));
+        let settled: Result<_, StoreError> = async {
+            shared.settle_own(&logged).await?;
+            Ok(Lineage::now(&shared).await?)
+        }
+        .await;
+        let lineage = match settled {
+            Ok(lineage) => lineage,
+            Err(error) => {
+                // Whoever works on it holds the directory.
+                shared.closing.cancel();
+                drop(publisher.await);
+                return Err(error.into());
+            }
+        };
         let mut tasks = beside_requests(&shared, from, lineage);
-        tasks.extend([lane, tokio::spawn(writing)]);
+        tasks.extend([lane, publisher, tokio::spawn(writing)]);
         Ok(Self { shared, tasks: Mutex::new(tasks), double_sales: Mutex::new(Some(double_sales)) })
     }
 }
@@ -227,6 +243,7 @@ fn beside_requests(shared: &Arc<Shared>, from: u64, lineage: Lineage) -> Vec<Joi
         tokio::spawn(Arc::clone(shared).keep_up(from, lineage)),
         tokio::spawn(Arc::clone(shared).watch_redis()),
         tokio::spawn(Arc::clone(shared).read_fleet()),
+        tokio::spawn(Arc::clone(shared).keep_packed()),
     ]
 }
 

@@ -272,6 +272,7 @@ impl Store for RedisStore {
             waiting_changes_max: shared.options.changes_max,
             disk_free_bytes: free_bytes(&shared.log_dir).ok(),
             disk_free_bytes_min: shared.options.disk_free_bytes_min,
+            codes_planned: shared.head.codes_planned,
         }
     }
 

@@ -10,7 +10,7 @@ use super::commands;
 use super::decision::{Decision, DecisionId, Facts, State};
 use super::ledger::{Ledger, Place, Shown, shown, version_of};
 use super::link::{Batch, LinkError};
-use super::reply::{begins_with, bytes_of, garbled};
+use super::reply::{begins_with, bytes_of, garbled, is_one};
 use crate::clock::Stopwatch;
 use crate::store::{CommitError, StoreError};
 use redis::Value as Reply;
@@ -46,6 +46,8 @@ pub(super) struct Intent {
 enum Step {
     /// Nothing is known of it: put it where nothing stands, or look what stands.
     First,
+    /// Something stands, perhaps its own: look.
+    Look,
     /// A cell stands there that may be swapped.
     Swap { expected: DecisionId, before: Option<Value> },
     /// It holds what this change wants.
@@ -186,28 +188,28 @@ impl<'a> Transaction<'a> {
         let before = batch.len();
         let mut asked = Vec::new();
         for (at, claim) in self.claims.iter().enumerate().take(up_to) {
-            let replies = claim.send(&mut batch);
-            if replies > 0 {
-                asked.push((at, replies));
+            if claim.send(&mut batch) {
+                asked.push(at);
             }
         }
-        let mut replies = self.ledger.link.run(batch).await?.into_iter().skip(before);
-        let mut found = Vec::new();
-        for (at, count) in asked {
-            // Of a put and a look, the look tells who stands there.
-            let reply = replies.by_ref().take(count).last().ok_or_else(garbled)?;
-            if let Some(claim) = self.claims.get_mut(at) {
-                if claim.is_mine(&reply)? {
-                    claim.settle();
-                } else {
-                    found.push((at, reply));
+        let replies = self.ledger.link.run(batch).await?.into_iter().skip(before);
+        let (mut found, mut look) = (Vec::new(), false);
+        for (at, reply) in asked.into_iter().zip(replies) {
+            let Some(claim) = self.claims.get_mut(at) else { continue };
+            match claim.weigh(&reply)? {
+                Weight::Mine => claim.settle(),
+                Weight::Else => found.push((at, reply)),
+                Weight::Look => {
+                    claim.step = Step::Look;
+                    look = true;
                 }
             }
         }
-        if found.is_empty() {
-            return Ok(Round::Done);
+        match (found.is_empty(), look) {
+            (true, false) => Ok(Round::Done),
+            (true, true) => Ok(Round::Again),
+            (false, _) => self.weigh(found).await,
         }
-        self.weigh(found).await
     }
 
     /// Decides what to do about places where something else stands.
@@ -263,8 +265,8 @@ impl<'a> Transaction<'a> {
             match &claim.step {
                 Step::Mine { before } => claim.restore(&mut batch, before.clone()),
                 Step::Swap { before, .. } if unsure => claim.restore(&mut batch, before.clone()),
-                Step::First if unsure => claim.restore(&mut batch, None),
-                Step::First | Step::Swap { .. } => {}
+                Step::First | Step::Look if unsure => claim.restore(&mut batch, None),
+                Step::First | Step::Look | Step::Swap { .. } => {}
             }
         }
         self.ledger.link.run(batch).await.map(drop)
@@ -298,10 +300,10 @@ pub(super) async fn decide(
     decision: &Decision,
 ) -> Result<Decision, LinkError> {
     let place = ledger.layout.decision(id);
-    let mut batch = Batch::default();
-    batch.put(place.tag, commands::put_field_once(&place, &decision.encode()));
-    batch.put(place.tag, commands::get_field(&place.key, &place.field));
-    let reply = ledger.link.run(batch).await?.pop().ok_or_else(garbled)?;
+    if is_one(&ledger.link.ask(place.tag, commands::put_field_once(&place, &decision.encode())).await?) {
+        return Ok(*decision);
+    }
+    let reply = ledger.link.ask(place.tag, commands::get_field(&place.key, &place.field)).await?;
     bytes_of(reply)?.as_deref().and_then(Decision::decode).ok_or_else(garbled)
 }
 
@@ -314,11 +316,22 @@ enum Round {
     Blocked(usize),
 }
 
+/// What a reply says of a place.
+enum Weight {
+    /// Its own value stands.
+    Mine,
+    /// Something else stood.
+    Else,
+    /// Something stands; what, is not said.
+    Look,
+}
+
 impl Claiming {
-    /// Adds its commands; gives how many.
-    fn send(&self, batch: &mut Batch) -> usize {
+    /// Adds its command, where one is due.
+    fn send(&self, batch: &mut Batch) -> bool {
         let (tag, cmd) = match (&self.step, &self.place, self.expected) {
-            (Step::Mine { .. }, ..) => return 0,
+            (Step::Mine { .. }, ..) => return false,
+            (Step::Look, place, _) => place.look(),
             (Step::Swap { expected, before }, place, _) => {
                 place.swap(self.writer, Some(*expected), Some(&self.cell(before.clone())))
             }
@@ -328,35 +341,34 @@ impl Claiming {
             }
             (Step::First, place @ Place::Claim(claim), None) => {
                 let cell = self.cell(None);
-                let Some(short) = cell.short() else {
-                    let (tag, cmd) = place.swap(self.writer, None, Some(&cell));
-                    batch.put(tag, cmd);
-                    return 1;
-                };
-                batch.put(claim.tag, commands::put_claim_once(claim, &short));
-                let (tag, cmd) = place.look();
-                batch.put(tag, cmd);
-                return 2;
+                match cell.short() {
+                    Some(short) => (claim.tag, commands::put_claim_once(claim, &short)),
+                    None => place.swap(self.writer, None, Some(&cell)),
+                }
             }
         };
         batch.put(tag, cmd);
-        1
+        true
     }
 
     fn cell(&self, before: Option<Value>) -> Cell {
         Cell { now: self.value.clone(), before }
     }
 
-    /// Whether a reply says that its own value stands. A first record answers with nothing where it was put.
-    fn is_mine(&self, reply: &Reply) -> Result<bool, LinkError> {
+    /// What a reply says. A first record answers with nothing where it was put, a first claim with whether it was.
+    fn weigh(&self, reply: &Reply) -> Result<Weight, LinkError> {
+        if let Reply::Int(put) = reply {
+            return Ok(if *put == 1 { Weight::Mine } else { Weight::Look });
+        }
         let put_once =
             matches!((&self.step, &self.place, self.expected), (Step::First, Place::Record(..), None));
-        Ok(begins_with(reply, &self.writer.bytes())?.unwrap_or(put_once))
+        let mine = begins_with(reply, &self.writer.bytes())?.unwrap_or(put_once);
+        Ok(if mine { Weight::Mine } else { Weight::Else })
     }
 
     fn settle(&mut self) {
         let before = match &self.step {
-            Step::First => None,
+            Step::First | Step::Look => None,
             Step::Swap { before, .. } | Step::Mine { before } => before.clone(),
         };
         self.step = Step::Mine { before };

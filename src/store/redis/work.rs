@@ -2,7 +2,7 @@
 
 use super::commands;
 use super::decision::{Decision, DecisionId, Facts, State};
-use super::effects::{self, Told};
+use super::effects;
 use super::lane::{Entry, Job};
 use super::layout::{Layout, registry_head, registry_rows};
 use super::ledger::Place;
@@ -228,7 +228,7 @@ impl Shared {
     }
 
     /// Tries until Redis answers. Gives up only where the store is closed: then whoever opens it again goes on.
-    async fn until_done<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, CommitError>
+    pub async fn until_done<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, CommitError>
     where
         F: Future<Output = Result<T, LinkError>>,
     {
@@ -266,11 +266,12 @@ impl Shared {
     ) -> Result<(), CommitError> {
         let codes: Vec<CodeKey> = event.claims.iter().map(|(key, _)| key.clone()).collect();
         let entry = Entry { id, encoded: encoded.clone(), claims: codes, adds: event.adds.clone() };
-        let batch = self.effects_of(event, encoded)?;
-        let append = self.ask_lane(|reply| Job::Append(Box::new(entry), reply));
-        let (logged, put) = tokio::join!(append, self.until_done(|| self.ledger.link.run(batch.clone())));
-        let place = logged.map_err(|closed| CommitError::Unknown(closed.to_string()))??;
-        put?;
+        let unknown = |error: StoreError| CommitError::Unknown(error.to_string());
+        let told = self.publish(event, encoded.clone()).await.map_err(unknown)?;
+        let logged = self.ask_lane(|reply| Job::Append(Box::new(entry), reply)).await.map_err(unknown)?;
+        let told = told.await;
+        let place = logged?;
+        told.map_err(|_| CommitError::Unknown("the store was closed while Redis was away".to_owned()))?;
         self.marks.touch(self.partitions_of(id, event).into_iter());
         self.retired.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, id));
         Ok(())
@@ -283,18 +284,10 @@ impl Shared {
         event: &LogEvent<Swap, Swap>,
         encoded: &EncodedEvent,
     ) -> Result<(), StoreError> {
-        self.ledger.link.run(self.effects_of(event, encoded)?).await?;
+        let told = self.publish(event, encoded.clone()).await?;
+        told.await.map_err(|_| closed())?;
         self.marks.touch(self.partitions_of(id, event).into_iter());
         Ok(())
-    }
-
-    fn effects_of(&self, event: &LogEvent<Swap, Swap>, encoded: &EncodedEvent) -> Result<Batch, StoreError> {
-        let codes = event.claims.iter().map(|(key, _)| key.clone());
-        let told = Told { claims: codes.zip(encoded.histories()).collect() };
-        let mut batch = Batch::default();
-        effects::put(&mut batch, &self.ledger.layout, event)?;
-        effects::publish(&mut batch, self.gateway, &told)?;
-        Ok(batch)
     }
 
     /// Settles a decision of anybody: aborted where none stands. Gives how it stands.

@@ -44,7 +44,7 @@ fn sold_by(keys: &[CodeKey], caller: u32) -> Change {
 }
 
 /// A document whose codes are plain whole packs.
-fn plain(keys: &[CodeKey], caller: u32) -> Change {
+pub fn plain(keys: &[CodeKey], caller: u32) -> Change {
     let mut change = sold_by(keys, caller);
     for claim in &mut change.claims {
         if let Some(Event::Sale(sale)) = claim.history.events.first_mut() {

@@ -91,6 +91,10 @@ impl ClaimLedger for HeldStore {
 }
 
 impl ClaimFeed for HeldStore {
+    fn is_far(&self) -> bool {
+        self.inner.is_far()
+    }
+
     fn identity(&self) -> &str {
         self.inner.identity()
     }

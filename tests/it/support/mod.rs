@@ -8,13 +8,22 @@ use std::time::Duration;
 use tracegate::clock::Stopwatch;
 
 /// Waits until `check` gives something; fails with `what` after ten seconds.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, check: impl FnMut() -> F) -> T {
+    within(Duration::from_secs(10), what, check).await
+}
+
+/// As [`eventually`], for what may take longer.
+pub async fn within<T, F: Future<Output = Option<T>>>(
+    most: Duration,
+    what: &str,
+    mut check: impl FnMut() -> F,
+) -> T {
     let started = Stopwatch::start();
     loop {
         if let Some(found) = check().await {
             return found;
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "not within ten seconds: {what}");
+        assert!(started.elapsed() < most, "not within {most:?}: {what}");
         // signal: polling a remote state that has no event to wait for.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -36,6 +36,11 @@ pub enum Mode {
     CutReplies { after_bytes: usize },
     /// The same for one connection only; then everything passes.
     CutOneReply { after_bytes: usize },
+    /// Lets everything through until a request holds these bytes; that one does not arrive any more, and it is a black
+    /// hole from there on.
+    HoldBefore(&'static str),
+    /// The same, but that request still arrives.
+    HoldAfter(&'static str),
     /// Ends new connections at once; open ones stay (see [`FaultProxy::cut_all`]).
     Refuse,
 }
@@ -252,6 +257,11 @@ impl Exit<'_> {
                         changed = self.orders.changed() => changed.map_err(|_| Cut)?,
                     }
                 }
+                Mode::HoldBefore(words) | Mode::HoldAfter(words) if self.is_asked(words, &piece) => {
+                    if self.is_first(order, Mode::BlackHole) && matches!(order.mode, Mode::HoldAfter(_)) {
+                        return self.write(&piece.0).await;
+                    }
+                }
                 Mode::CutReplies { after_bytes } | Mode::CutOneReply { after_bytes }
                     if self.is_replies && self.is_over(order, after_bytes, &piece) =>
                 {
@@ -276,16 +286,24 @@ impl Exit<'_> {
         self.counted.1 + piece.0.len() > after_bytes
     }
 
+    fn is_asked(&self, words: &str, piece: &Piece) -> bool {
+        !self.is_replies && piece.0.windows(words.len()).any(|bytes| bytes == words.as_bytes())
+    }
+
     /// Of many connections only one may make the only cut.
     fn may_cut(&self, order: Order) -> bool {
-        matches!(order.mode, Mode::CutReplies { .. })
-            || self.control.order.send_if_modified(|now| {
-                let is_first = now.number == order.number && now.mode == order.mode;
-                if is_first {
-                    (now.mode, now.number) = (Mode::Pass, now.number + 1);
-                }
-                is_first
-            })
+        matches!(order.mode, Mode::CutReplies { .. }) || self.is_first(order, Mode::Pass)
+    }
+
+    /// Whether this is where an order is carried out that can be only once; `then` = what holds from there on.
+    fn is_first(&self, order: Order, then: Mode) -> bool {
+        self.control.order.send_if_modified(|now| {
+            let is_first = now.number == order.number && now.mode == order.mode;
+            if is_first {
+                (now.mode, now.number) = (then, now.number + 1);
+            }
+            is_first
+        })
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Relayed {
