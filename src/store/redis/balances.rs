@@ -82,16 +82,39 @@ struct Row {
     added: Sum,
     applied: u64,
     dirty: bool,
+    /// The pool's list names it.
+    listed: bool,
 }
 
 type Name = (Pool, String);
+
+#[derive(Debug, Default)]
+struct Rows {
+    all: HashMap<Name, Row>,
+    /// Those that wait to be written.
+    dirty: Vec<Name>,
+    /// Something was bought: whoever sells it next, anywhere, must know.
+    urgent: bool,
+}
+
+impl Rows {
+    /// The row of a name, which waits to be written from now on.
+    fn change(&mut self, name: Name) -> &mut Row {
+        let row = self.all.entry(name.clone()).or_default();
+        if !row.dirty {
+            row.dirty = true;
+            self.dirty.push(name);
+        }
+        row
+    }
+}
 
 /// All that this gateway added.
 pub(super) struct Balances {
     link: Arc<Link>,
     layout: Arc<Layout>,
     gateway: u16,
-    rows: Mutex<HashMap<Name, Row>>,
+    rows: Mutex<Rows>,
 }
 
 impl Balances {
@@ -99,7 +122,7 @@ impl Balances {
         Self { link, layout, gateway, rows: Mutex::default() }
     }
 
-    fn rows(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Row>> {
+    fn rows(&self) -> std::sync::MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,10 +133,10 @@ impl Balances {
         }
         let mut rows = self.rows();
         for (pool, code, delta) in adds {
-            let row = rows.entry((pool.clone(), code.clone())).or_default();
+            rows.urgent |= matches!(delta, PositionDelta::Bought(..));
+            let row = rows.change((pool.clone(), code.clone()));
             row.added.add(delta);
             row.applied = row.applied.max(position + 1);
-            row.dirty = true;
         }
     }
 
@@ -128,7 +151,7 @@ impl Balances {
         let fresh: Vec<_> = {
             let rows = self.rows();
             let is_new = |pool: &Pool, code: &String| {
-                rows.get(&(pool.clone(), code.clone())).is_none_or(|row| row.applied <= position)
+                rows.all.get(&(pool.clone(), code.clone())).is_none_or(|row| row.applied <= position)
             };
             adds.iter().filter(|(pool, code, _)| is_new(pool, code)).cloned().collect()
         };
@@ -140,7 +163,7 @@ impl Balances {
     async fn load(&self, names: Vec<Name>) -> Result<(), StoreError> {
         let unknown: Vec<_> = {
             let rows = self.rows();
-            names.into_iter().filter(|name| rows.get(name).is_none_or(|row| row.base.is_none())).collect()
+            names.into_iter().filter(|name| rows.all.get(name).is_none_or(|row| row.base.is_none())).collect()
         };
         let mut batch = Batch::default();
         for (pool, code) in &unknown {
@@ -152,7 +175,7 @@ impl Balances {
         for (name, reply) in unknown.into_iter().zip(self.link.run(batch).await?) {
             let written = bytes_of(reply)?.map(|bytes| read(&bytes)).transpose()?.unwrap_or_default();
             let mut rows = self.rows();
-            let row = rows.entry(name).or_default();
+            let row = rows.all.entry(name).or_default();
             row.base.get_or_insert(written.sum);
             row.applied = row.applied.max(written.applied);
         }
@@ -161,59 +184,91 @@ impl Balances {
 
     /// Everything that is known is written again.
     pub fn write_all(&self) {
-        self.rows().values_mut().for_each(|row| row.dirty = true);
+        let mut rows = self.rows();
+        let names: Vec<_> = rows.all.keys().cloned().collect();
+        for name in names {
+            rows.change(name).listed = false;
+        }
+        rows.urgent = true;
     }
 
     /// Takes over what the whole log adds up to, up to `end`; nothing is added meanwhile.
     pub fn replace(&self, totals: HashMap<(Pool, String), Sum>, end: u64) {
         let mut rows = self.rows();
         for (name, sum) in totals {
-            rows.insert(name, Row { base: Some(sum), added: Sum::default(), applied: end, dirty: true });
+            let row = rows.change(name);
+            (row.base, row.added, row.applied, row.listed) = (Some(sum), Sum::default(), end, false);
         }
+        rows.urgent = true;
+    }
+
+    /// Whether something waits that must be known everywhere soon.
+    pub fn is_urgent(&self) -> bool {
+        self.rows().urgent
     }
 
     /// Writes what changed. What it could not write is written next time.
     pub async fn write(&self) -> Result<(), StoreError> {
-        let dirty: Vec<_> = {
+        let dirty = {
             let mut rows = self.rows();
-            if rows.len() > CLEAN_ROWS_MAX {
-                rows.retain(|_, row| row.dirty);
+            if rows.all.len() > CLEAN_ROWS_MAX {
+                rows.all.retain(|_, row| row.dirty);
             }
-            rows.iter().filter(|(_, row)| row.dirty).map(|(name, _)| name.clone()).collect()
+            rows.urgent = false;
+            std::mem::take(&mut rows.dirty)
         };
         if dirty.is_empty() {
             return Ok(());
         }
-        self.load(dirty.clone()).await?;
+        let written = self.write_rows(&dirty).await;
+        let mut rows = self.rows();
+        let Ok(applied) = &written else {
+            rows.dirty.extend(dirty);
+            rows.urgent = true;
+            return written.map(drop);
+        };
+        for (name, applied) in dirty.into_iter().zip(applied) {
+            let Some(row) = rows.all.get_mut(&name) else { continue };
+            row.listed = true;
+            row.dirty = row.applied > *applied;
+            if row.dirty {
+                rows.dirty.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes rows as they are now; gives up to which position of the log each was added up.
+    async fn write_rows(&self, names: &[Name]) -> Result<Vec<u64>, StoreError> {
+        self.load(names.to_vec()).await?;
         let mut batch = Batch::default();
-        let mut written = Vec::with_capacity(dirty.len());
-        for name in dirty {
-            let now = {
+        let mut written = Vec::with_capacity(names.len());
+        for name in names {
+            let (now, listed) = {
                 let rows = self.rows();
-                let Some(Row { base: Some(base), added, applied, .. }) = rows.get(&name) else { continue };
-                let mut sum = base.clone();
-                sum.plus(added);
-                Written { applied: *applied, sum }
+                let row = rows.all.get(name);
+                let mut sum = row.and_then(|row| row.base.clone()).unwrap_or_default();
+                let (applied, listed) = row.map_or((0, false), |row| {
+                    sum.plus(&row.added);
+                    (row.applied, row.listed)
+                });
+                (Written { applied, sum }, listed)
             };
             let (tag, key) = self.layout.balance(&name.0, &name.1);
             let bytes = postcard::to_stdvec(&now).map_err(|e| StoreError::Unreadable(e.to_string()))?;
             let mut cmd = redis::cmd("HSET");
             cmd.arg(key).arg(self.gateway).arg(bytes);
             batch.put(tag, cmd);
-            let (tag, key) = self.layout.catalog_codes(&name.0);
-            let mut cmd = redis::cmd("SADD");
-            cmd.arg(key).arg(&name.1);
-            batch.put(tag, cmd);
-            written.push((name, now.applied));
+            if !listed {
+                let (tag, key) = self.layout.catalog_codes(&name.0);
+                let mut cmd = redis::cmd("SADD");
+                cmd.arg(key).arg(&name.1);
+                batch.put(tag, cmd);
+            }
+            written.push(now.applied);
         }
         self.link.run(batch).await?;
-        let mut rows = self.rows();
-        for (name, applied) in written {
-            if let Some(row) = rows.get_mut(&name) {
-                row.dirty = row.applied > applied;
-            }
-        }
-        Ok(())
+        Ok(written)
     }
 
     /// Positions, summed over all gateways.
@@ -229,7 +284,7 @@ impl Balances {
         let sum = |(name, reply): (&Name, Reply)| {
             let (own, others) = self.split(reply)?;
             let mut sum = others;
-            match self.rows().get(name) {
+            match self.rows().all.get(name) {
                 None => sum.plus(&own),
                 Some(row) => {
                     sum.plus(row.base.as_ref().unwrap_or(&own));
@@ -250,7 +305,7 @@ impl Balances {
         let mut names: BTreeSet<String> =
             written.iter().map(|code| String::from_utf8_lossy(code).into_owned()).collect();
         // Also what waits to be written.
-        names.extend(self.rows().keys().filter(|(of, _)| of == pool).map(|(_, code)| code.clone()));
+        names.extend(self.rows().all.keys().filter(|(of, _)| of == pool).map(|(_, code)| code.clone()));
         let asked: Vec<Name> = names.into_iter().map(|code| (pool.clone(), code)).collect();
         let found = self.positions(&asked).await?;
         Ok(asked.into_iter().map(|(_, code)| code).zip(found).collect())

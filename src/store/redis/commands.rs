@@ -45,6 +45,17 @@ for i = 3, #ARGV, 2 do redis.call(newer and 'HSET' or 'HSETNX', KEYS[2], ARGV[i]
 if newer then redis.call('HSET', KEYS[1], 'version', ARGV[1], 'changed_at', ARGV[2]) end
 return 1";
 
+/// A command with room for its arguments.
+fn command(name: &str, arguments: &[&[u8]]) -> Cmd {
+    let bytes = arguments.iter().map(|argument| argument.len()).sum::<usize>() + name.len();
+    let mut cmd = Cmd::with_capacity(arguments.len() + 2, bytes + 8);
+    cmd.arg(name);
+    for argument in arguments {
+        cmd.arg(*argument);
+    }
+    cmd
+}
+
 fn eval(script: &str, keys: &[&[u8]]) -> Cmd {
     let mut cmd = redis::cmd("EVAL");
     cmd.arg(script).arg(keys.len());
@@ -59,39 +70,27 @@ fn named(expected: Option<DecisionId>) -> Vec<u8> {
 }
 
 pub(super) fn get_field(key: &[u8], field: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd("HGET");
-    cmd.arg(key).arg(field);
-    cmd
+    command("HGET", &[key, field])
 }
 
 pub(super) fn remove_field(key: &[u8], field: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd("HDEL");
-    cmd.arg(key).arg(field);
-    cmd
+    command("HDEL", &[key, field])
 }
 
 pub(super) fn get(key: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd("GET");
-    cmd.arg(key);
-    cmd
+    command("GET", &[key])
 }
 
 pub(super) fn put_field_once(place: &FieldPlace, value: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd("HSETNX");
-    cmd.arg(&place.key).arg(&place.field).arg(value);
-    cmd
+    command("HSETNX", &[&place.key, &place.field, value])
 }
 
 pub(super) fn put_claim_once(place: &ClaimPlace, short: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd("HSETNX");
-    cmd.arg(&place.bucket).arg(&place.field).arg(short);
-    cmd
+    command("HSETNX", &[&place.bucket, &place.field, short])
 }
 
 pub(super) fn put_record_once(key: &[u8], long: &[u8]) -> Cmd {
-    let mut cmd = redis::cmd("SET");
-    cmd.arg(key).arg(long).arg("NX").arg("GET");
-    cmd
+    command("SET", &[key, long, b"NX", b"GET"])
 }
 
 /// Puts a cell in the place of one that `expected` wrote; `None` for a cell = nothing shall stand.

@@ -4,9 +4,9 @@
 
 use super::Shared;
 use super::effects::{Told, feed_of, open_list};
+use super::life::alive_key;
 use super::link::Batch;
 use super::reply::{entries_of, garbled, is_one, items_of};
-use super::upkeep::alive_key;
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
 use redis::Value as Reply;

@@ -12,15 +12,18 @@ use redis::sentinel::{SentinelClient, SentinelServerType};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+mod connections;
 mod primaries;
 
+use connections::Connections;
 pub(super) use primaries::Said;
 
 /// How often the cluster client itself follows a moved slot or connects again. Not 0: a redirection uses it up too.
 const CLUSTER_RETRIES: u32 = 4;
+/// Bytes of a key that most have room for beside their name.
+const KEY_BYTES: usize = 24;
 /// Slots of a cluster.
 const SLOTS: u16 = 16384;
 
@@ -51,8 +54,20 @@ impl fmt::Display for Tag {
 impl Tag {
     /// The key of that name under this tag.
     pub fn key(self, name: impl AsRef<[u8]>) -> Vec<u8> {
-        let mut key = self.to_string().into_bytes();
-        key.extend_from_slice(name.as_ref());
+        let name = name.as_ref();
+        let mut key = Vec::with_capacity(KEY_BYTES + name.len());
+        match self {
+            // A dozen of these for each document: written without the machinery of formats.
+            Self::Partition(number) if number < 10_000 => {
+                key.extend_from_slice(b"{p:");
+                key.extend([1000, 100, 10, 1].map(|place| b'0' + (number / place % 10) as u8));
+                key.push(b'}');
+            }
+            Self::Partition(_) | Self::Gateway(_) | Self::Registry | Self::Deployment => {
+                key.extend_from_slice(self.to_string().as_bytes());
+            }
+        }
+        key.extend_from_slice(name);
         key
     }
 
@@ -100,28 +115,6 @@ enum Server {
     Single(Client, Connections<MultiplexedConnection>),
     Sentinel(Box<tokio::sync::Mutex<SentinelClient>>, Connections<MultiplexedConnection>),
     Cluster(ClusterClient, Connections<ClusterConnection>),
-}
-
-/// The connection in use, and one attempt at a time to make another.
-struct Connections<C> {
-    current: Mutex<Option<C>>,
-    connecting: tokio::sync::Mutex<()>,
-}
-
-impl<C> Default for Connections<C> {
-    fn default() -> Self {
-        Self { current: Mutex::new(None), connecting: tokio::sync::Mutex::default() }
-    }
-}
-
-impl<C: Clone> Connections<C> {
-    fn get(&self) -> Option<C> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, connection: Option<C>) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connection;
-    }
 }
 
 /// A connection that is made again whenever it is needed.
@@ -249,10 +242,7 @@ impl Link {
         connections: &Connections<MultiplexedConnection>,
         batch: Batch,
     ) -> Result<Vec<Value>, LinkError> {
-        let mut connection = match connections.get() {
-            Some(connection) => connection,
-            None => self.connect(connections).await?,
-        };
+        let mut connection = self.connect(connections).await?;
         let count = batch.len();
         let pipeline = pipeline_of(batch.0.into_iter().map(|(_, cmd)| cmd));
         let sent = connection.req_packed_commands(&pipeline, 0, count).await;
@@ -269,32 +259,17 @@ impl Link {
         &self,
         connections: &Connections<MultiplexedConnection>,
     ) -> Result<MultiplexedConnection, LinkError> {
-        let _one_at_a_time = connections.connecting.lock().await;
-        if let Some(connection) = connections.get() {
-            return Ok(connection);
-        }
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.answer_max))
             .set_response_timeout(Some(self.answer_max));
-        let connecting = async {
-            match &self.server {
-                Server::Single(client, _) => {
-                    client.get_multiplexed_async_connection_with_config(&config).await
-                }
-                Server::Sentinel(client, _) => {
-                    client.lock().await.get_async_connection_with_config(&config).await
-                }
-                Server::Cluster(..) => {
-                    Err(RedisError::from((redis::ErrorKind::Client, "not a single server")))
-                }
+        let connecting = async || match &self.server {
+            Server::Single(client, _) => client.get_multiplexed_async_connection_with_config(&config).await,
+            Server::Sentinel(client, _) => {
+                client.lock().await.get_async_connection_with_config(&config).await
             }
+            Server::Cluster(..) => Err(RedisError::from((redis::ErrorKind::Client, "not a single server"))),
         };
-        let connection = tokio::time::timeout(2 * self.answer_max, connecting)
-            .await
-            .map_err(|_| LinkError::Away("no connection in time".to_owned()))?
-            .map_err(|error| LinkError::Away(error.to_string()))?;
-        connections.set(Some(connection.clone()));
-        Ok(connection)
+        connections.get_or(2 * self.answer_max, connecting).await
     }
 
     async fn connect_to_cluster(
@@ -302,19 +277,7 @@ impl Link {
         client: &ClusterClient,
         connections: &Connections<ClusterConnection>,
     ) -> Result<ClusterConnection, LinkError> {
-        if let Some(connection) = connections.get() {
-            return Ok(connection);
-        }
-        let _one_at_a_time = connections.connecting.lock().await;
-        if let Some(connection) = connections.get() {
-            return Ok(connection);
-        }
-        let connection = tokio::time::timeout(4 * self.answer_max, client.get_async_connection())
-            .await
-            .map_err(|_| LinkError::Away("no connection in time".to_owned()))?
-            .map_err(|error| LinkError::Away(error.to_string()))?;
-        connections.set(Some(connection.clone()));
-        Ok(connection)
+        connections.get_or(4 * self.answer_max, async || client.get_async_connection().await).await
     }
 }
 

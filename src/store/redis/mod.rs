@@ -35,6 +35,7 @@ mod import;
 mod lane;
 mod layout;
 mod ledger;
+mod life;
 mod lineage;
 mod link;
 mod marks;
@@ -67,6 +68,7 @@ use head::Head;
 use health::Health;
 use lane::{Job, LogPlace, Unretired};
 use ledger::Ledger;
+use life::Life;
 use marks::Marks;
 use provisional::Aside;
 use publisher::Publish;
@@ -140,8 +142,9 @@ struct Shared {
     options: RedisOptions,
     ledger: Ledger,
     balances: Arc<Balances>,
-    /// This gateway's number.
+    /// This gateway's number, and this process's claim to it.
     gateway: u16,
+    life: Life,
     /// What the fleet agrees on.
     head: Head,
     /// Up to where partitions hold what was logged.

@@ -8,6 +8,7 @@ use super::health::Health;
 use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
 use super::ledger::Ledger;
+use super::life::Life;
 use super::lineage::Lineage;
 use super::link::{Batch, Link, LinkError};
 use super::marks::Marks;
@@ -115,6 +116,11 @@ pub enum OpenError {
          cannot run in one fleet; give one of them an empty data directory"
     )]
     NumberTaken(u16),
+    /// Two processes with one number.
+    #[error(
+        "another process works as gateway {0} right now, with a copy of this data directory; stop it, or give this one an          empty data directory"
+    )]
+    Lives(u16),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -157,6 +163,7 @@ impl RedisStore {
         guards::check(&link, options).await?;
         let dir = directory.path.as_path();
         let (head, gateway) = head::join(&link, &directory, options.init_codes, moved_in).await?;
+        let life = Life::begin(&link, gateway).await?;
         let secret = head.secret()?;
         let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
         let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
@@ -181,6 +188,7 @@ impl RedisStore {
             head,
             balances,
             gateway,
+            life,
             count: AtomicU64::new(first_count(now, logged.iter().copied().max())),
             turns: Turns::new(),
             lane: Mutex::new(Some(jobs)),
@@ -242,6 +250,7 @@ fn beside_requests(shared: &Arc<Shared>, from: u64, lineage: Lineage) -> Vec<Joi
     vec![
         tokio::spawn(Arc::clone(shared).keep_up(from, lineage)),
         tokio::spawn(Arc::clone(shared).watch_redis()),
+        tokio::spawn(Arc::clone(shared).keep_saying()),
         tokio::spawn(Arc::clone(shared).read_fleet()),
         tokio::spawn(Arc::clone(shared).keep_packed()),
     ]

@@ -156,12 +156,13 @@ impl Shared {
         let kept = self.kept_of(id, &event).await?;
         let mut left: Vec<&Kept> = kept.iter().collect();
         let mut restored = lost;
+        let mut doubles = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             if left.is_empty() {
                 break;
             }
             let put;
-            (left, put) = self.put_values(&left, &event).await?;
+            (left, put) = self.put_values(&left, &mut doubles).await?;
             restored |= put;
             if !left.is_empty() {
                 // signal: Redis tells nobody when a decision is made.
@@ -177,6 +178,10 @@ impl Shared {
         }
         self.put_registry_back(&mut batch, &event)?;
         self.ledger.link.run(batch).await?;
+        // Not before its outcome stands: that is where the finding goes.
+        for double in doubles {
+            self.tell_double(double, &event).await;
+        }
         Ok(())
     }
 
@@ -222,12 +227,12 @@ impl Shared {
         Ok(kept)
     }
 
-    /// Puts values where something older or nothing stands; gives those that must be looked at again, and
-    /// whether anything was put.
+    /// Puts values where something older or nothing stands; gives those that must be looked at again, and whether
+    /// anything was put. Adds what was sold twice to `doubles`.
     async fn put_values<'a>(
         &self,
         kept: &[&'a Kept],
-        event: &LogEvent,
+        doubles: &mut Vec<(CodeKey, History)>,
     ) -> Result<(Vec<&'a Kept>, bool), StoreError> {
         let places: Vec<_> = kept.iter().map(|kept| &kept.place).collect();
         let cells = self.ledger.cells(&places).await?;
@@ -239,7 +244,7 @@ impl Shared {
             match standing(kept, cell.as_ref(), &decided)? {
                 Standing::There => {}
                 Standing::NotDecided => left.push(*kept),
-                Standing::Double(ours) => self.tell_double(ours, event).await,
+                Standing::Double(ours) => doubles.push(ours),
                 Standing::Missing(before) => {
                     let now = value_over(kept, before.as_ref())?;
                     let expected = cell.as_ref().map(|cell| cell.now.by());

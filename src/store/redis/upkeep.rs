@@ -4,6 +4,7 @@
 use super::Shared;
 use super::effects;
 use super::layout::partitions;
+use super::life::alive_key;
 use super::lineage::Lineage;
 use super::link::{Batch, LinkError, Tag};
 use super::reply::list_of;
@@ -21,24 +22,24 @@ const PROBE_EVERY: Duration = Duration::from_millis(250);
 const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the registry is looked at.
 const REGISTRY_EVERY: Duration = Duration::from_secs(1);
+/// How often marks are written, and what was sold: others need it for a warning only.
+const SUMS_EVERY: Duration = Duration::from_secs(1);
 /// How often the checkpoint is written.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
-/// How often the gateway says that it is alive, and looks who is not.
-const ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked who is not alive.
+const FLEET_EVERY: Duration = Duration::from_secs(2);
 /// A decision that somebody waits for and that nobody made for so long is aborted.
 const ABANDONED_AFTER: Duration = Duration::from_secs(10);
 /// Of so many partitions one is asked by a look; each server of a cluster has hundreds.
 const PARTITIONS_PER_PROBE: usize = 16;
-/// Who was not heard of for so long is taken for dead.
-const ALIVE_MAX: Duration = Duration::from_secs(15);
 
 impl Shared {
     /// Works until the store is closed.
     pub async fn keep_up(self: Arc<Self>, mut from: u64, mut lineage: Lineage) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut alive, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
-        let mut registry = Stopwatch::start();
+        let (mut fleet, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
+        let (mut registry, mut summed) = (Stopwatch::start(), Stopwatch::start());
         let (mut looked, mut verified) = (Stopwatch::start(), !self.options.reconcile);
         loop {
             tokio::select! {
@@ -53,7 +54,11 @@ impl Shared {
                     verified = told(self.look_at_servers(&mut lineage, &mut from).await);
                 }
             }
-            if let Err(error) = self.tidy().await {
+            let with_sums = summed.elapsed() >= SUMS_EVERY || self.balances.is_urgent();
+            if with_sums {
+                summed = Stopwatch::start();
+            }
+            if let Err(error) = self.tidy(with_sums).await {
                 tracing::debug!(%error, "Redis is not kept up to date");
             }
             if registry.elapsed() >= REGISTRY_EVERY {
@@ -62,8 +67,8 @@ impl Shared {
                     tracing::debug!(%error, "the registry is not looked at");
                 }
             }
-            if alive.is_none_or(|said| said.elapsed() >= ALIVE_EVERY) {
-                alive = Some(Stopwatch::start());
+            if fleet.is_none_or(|looked: Stopwatch| looked.elapsed() >= FLEET_EVERY) {
+                fleet = Some(Stopwatch::start());
                 if let Err(error) = self.look_at_fleet().await {
                     tracing::debug!(%error, "the fleet is not looked after");
                 }
@@ -122,7 +127,7 @@ impl Shared {
     /// Writes what changed, and remembers up to where.
     pub async fn checkpoint(&self) {
         let end = self.logged_up_to();
-        match self.tidy().await {
+        match self.tidy(true).await {
             Ok(()) => {
                 self.marks.save(&self.directory.path);
                 self.write_checkpoint(self.settled_up_to(end));
@@ -133,10 +138,12 @@ impl Shared {
         }
     }
 
-    /// Writes what changed and takes finished changes off the list.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
-        self.balances.write().await?;
-        self.write_marks().await?;
+    /// Takes finished changes off the list; before that writes what changed, `with_sums`.
+    pub async fn tidy(&self, with_sums: bool) -> Result<(), StoreError> {
+        if with_sums {
+            self.balances.write().await?;
+            self.write_marks().await?;
+        }
         let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));
         let mut batch = Batch::default();
         let ids: Vec<_> = retired.iter().map(|(_, id)| *id).collect();
@@ -158,11 +165,8 @@ impl Shared {
         unretired.first().map_or(end, |(place, _)| end.min(*place))
     }
 
-    /// Says that it is alive; settles what gateways left that are not.
+    /// Settles what gateways left that are not alive, and what nobody decided.
     async fn look_at_fleet(&self) -> Result<(), StoreError> {
-        let mut said = redis::cmd("SET");
-        said.arg(alive_key(self.gateway)).arg("1").arg("PX").arg(ALIVE_MAX.as_millis() as u64);
-        self.ledger.link.ask(Tag::Gateway(self.gateway), said).await?;
         for id in self.ledger.suspects_since(ABANDONED_AFTER) {
             let decision = self.settle(id).await?;
             tracing::debug!(?id, ?decision, "settled a decision that nobody made");
@@ -197,15 +201,6 @@ impl Shared {
         let number = |name: &Vec<u8>| std::str::from_utf8(name).ok()?.parse().ok();
         Ok(names.iter().filter_map(number).collect())
     }
-
-    /// Nobody needs to wait until this gateway is taken for dead.
-    pub async fn say_goodbye(&self) {
-        let mut cmd = redis::cmd("DEL");
-        cmd.arg(alive_key(self.gateway));
-        if let Err(error) = self.ledger.link.ask(Tag::Gateway(self.gateway), cmd).await {
-            tracing::debug!(%error, "the fleet was not told that this gateway ends");
-        }
-    }
 }
 
 /// Whether it went well; what did not is tried again.
@@ -214,8 +209,4 @@ fn told(reconciled: Result<(), StoreError>) -> bool {
         tracing::warn!(%error, "what Redis holds is not compared with the log yet");
     }
     reconciled.is_ok()
-}
-
-pub(super) fn alive_key(gateway: u16) -> Vec<u8> {
-    Tag::Gateway(gateway).key("alive")
 }

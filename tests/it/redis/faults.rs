@@ -288,3 +288,28 @@ async fn sentinel_replaces_the_primary() {
     load.goes_on(30).await;
     load.check().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_nodes_of_a_cluster_are_slow_deaf_and_cut_off() {
+    let cluster = RedisCluster::start_behind_proxies(false);
+    let load = Load::start(&[cluster.url(), cluster.url()], true).await;
+    load.goes_on(20).await;
+    for node in 0..cluster.count() {
+        // Within the time that an answer may take, and beyond it.
+        for slow in [60, 250] {
+            cluster.proxy(node).set(Mode::Delay(Duration::from_millis(slow)));
+            // signal: this is how long the node is slow.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            cluster.proxy(node).set(Mode::Pass);
+            load.goes_on(10).await;
+        }
+        cluster.proxy(node).set(Mode::SwallowReplies);
+        // signal: this is how long nobody hears the node.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        cluster.proxy(node).set(Mode::Pass);
+        load.goes_on(10).await;
+        cluster.proxy(node).cut_all();
+        load.goes_on(10).await;
+    }
+    load.check().await;
+}

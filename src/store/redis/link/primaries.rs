@@ -61,10 +61,7 @@ impl Link {
         connections: &Connections<MultiplexedConnection>,
         commands: &[Cmd],
     ) -> Result<Vec<Value>, LinkError> {
-        let connection = match connections.get() {
-            Some(connection) => connection,
-            None => self.connect(connections).await?,
-        };
+        let connection = self.connect(connections).await?;
         let answers = all_of(connection, commands).await;
         if answers.is_err() {
             connections.set(None);

@@ -136,6 +136,10 @@ impl RedisCluster {
                 if role.contains("role:slave") && in_step != [true, true] {
                     return Err(format!("{}: {role}", node.url()));
                 }
+                // Said by a primary that demands some.
+                if role.contains("role:master") && role.contains("min_slaves_good_slaves:0") {
+                    return Err(format!("{}: {role}", node.url()));
+                }
             }
             let views = self.views()?;
             let owners: Vec<_> = views.iter().map(|view| owners(view)).collect();
