@@ -31,6 +31,7 @@ impl Gauges {
         }
         let policy = knowledge.policy.version().to_string();
         if self.policy.as_ref() != Some(&policy) {
+            self.engine.store().share_policy(policy.clone());
             telemetry::policy_is(self.policy.replace(policy.clone()), policy);
         }
         // The system is asked for free space, and may take its time.

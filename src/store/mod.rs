@@ -306,6 +306,9 @@ pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
     /// Where answers are kept that are given while the ledger is away; `None` = it cannot be away without this gateway.
     fn provisional(&self) -> Option<&dyn ProvisionalBook>;
 
+    /// The version of the policy that is in force here from now on: gateways of a fleet compare.
+    fn share_policy(&self, version: String);
+
     /// How full it is, for those who watch; may block for a moment.
     fn gauges(&self) -> StoreGauges;
 

@@ -83,6 +83,7 @@ pub(super) fn start() {
         }
     }
     provisional_waiting(0);
+    policies_in_fleet(1);
     for became in PROVISIONAL {
         counter!(names::PROVISIONAL, "became" => became).increment(0);
     }
@@ -159,6 +160,11 @@ pub fn provisional_waiting(answers: usize) {
 /// The ledger has an answer that was given while it was away; one of [`PROVISIONAL`].
 pub fn provisional_became(became: &'static str) {
     counter!(names::PROVISIONAL, "became" => became).increment(1);
+}
+
+/// So many policies are in force at gateways of one fleet.
+pub fn policies_in_fleet(policies: usize) {
+    gauge!(names::FLEET_POLICIES).set(policies as f64);
 }
 
 /// A group was made durable and applied.

@@ -35,6 +35,7 @@ pub(super) const SCANS_IN_FLIGHT: &str = "tracegate_scans_in_flight";
 pub(super) const REGISTRY_ROWS: &str = "tracegate_registry_rows";
 pub(super) const REGISTRY_VERSION: &str = "tracegate_registry_version";
 pub(super) const FEED: &str = "tracegate_purchase_feed_complete_up_to_seconds";
+pub(super) const FLEET_POLICIES: &str = "tracegate_fleet_policies";
 pub(super) const POLICY: &str = "tracegate_policy_info";
 pub(super) const PROVISIONAL_WAITING: &str = "tracegate_provisional_waiting";
 pub(super) const PROVISIONAL: &str = "tracegate_provisional_total";
@@ -82,7 +83,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 42] = [
+pub const METRICS: [Metric; 43] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -131,6 +132,11 @@ pub const METRICS: [Metric; 42] = [
         "Up to when purchase data is complete, by province: its oldest feed, in seconds since 1970",
     ),
     gauge(POLICY, &["version"], "1 for the policy in force, 0 for those before it"),
+    gauge(
+        FLEET_POLICIES,
+        &[],
+        "Policies that living gateways of a fleet judge by; more than 1 = they differ",
+    ),
     gauge(READY, &["part"], "1 for each part of /ready that is ready"),
     gauge(BUILD, &["version"], "1, with the version of the program"),
     gauge(PROCESS_START, &[], "When the gateway started, in seconds since 1970"),

@@ -157,6 +157,8 @@ impl Store for EmbeddedStore {
         None
     }
 
+    fn share_policy(&self, _: String) {}
+
     fn gauges(&self) -> StoreGauges {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         StoreGauges {

@@ -52,6 +52,11 @@ pub enum MoveError {
          same command again"
     )]
     InUse(u16),
+    /// Answers that the store does not have yet.
+    #[error(
+        "{0} answer(s) that were given while Redis was away wait in this data directory; start its gateway once, until          tracegate_provisional_waiting is 0, and run the same command again"
+    )]
+    Unclaimed(usize),
     /// Something else stands in the target.
     #[error(
         "{0} stands in the target with other content than in the source: they are not the same store, or the source was \

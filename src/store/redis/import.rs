@@ -11,7 +11,7 @@ use super::{RedisStore, Shared, head};
 use crate::domain::registry::RegistryRow;
 use crate::store::event::RegistryMoment;
 use crate::store::moving::{Movable, MoveError, Piece, Pieces, adds_for, is_missing};
-use crate::store::{Answering, ClaimLedger, LogEvent, StoreError};
+use crate::store::{Answering, ClaimLedger, LogEvent, ProvisionalBook, StoreError};
 use jiff::Timestamp;
 use redis::Value as Reply;
 
@@ -23,10 +23,14 @@ impl Movable for RedisStore {
     fn quieten(&self) -> Answering<'_, Result<(), MoveError>> {
         Box::pin(async move {
             let shared = &self.shared;
+            let (unclaimed, _) = shared.aside.kept();
+            if !unclaimed.is_empty() {
+                return Err(MoveError::Unclaimed(unclaimed.len()));
+            }
             let gateways = shared.gateways().await.map_err(MoveError::of_source)?;
             let others = gateways.into_iter().filter(|number| *number != shared.gateway).collect();
-            for (number, is_alive) in shared.alive(others).await.map_err(MoveError::of_source)? {
-                if is_alive {
+            for (number, policy) in shared.alive(others).await.map_err(MoveError::of_source)? {
+                if policy.is_some() {
                     return Err(MoveError::InUse(number));
                 }
                 shared.settle_gateway(number).await.map_err(MoveError::of_source)?;

@@ -6,9 +6,11 @@ use super::reply::{bytes_of, is_one};
 use super::{OpenError, Shared};
 use crate::store::StoreState;
 use crate::store::directory::random_hex;
+use crate::telemetry;
 use redis::Value as Reply;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often a gateway says that it lives.
@@ -41,6 +43,16 @@ pub(super) struct Life {
     life: i64,
     token: String,
     beats: AtomicU64,
+    /// The version of the policy in force.
+    policy: Mutex<String>,
+    /// The versions that were found beside each other last.
+    compared: Mutex<BTreeSet<String>>,
+}
+
+/// The policy that a living gateway says it judges by.
+pub(super) fn policy_of(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    text.split(' ').nth(2).unwrap_or_default().to_owned()
 }
 
 pub(super) fn alive_key(gateway: u16) -> Vec<u8> {
@@ -69,7 +81,27 @@ impl Life {
         let Reply::Int(life) = link.ask(Tag::Deployment, begin).await? else {
             return Err(OpenError::Foreign("its lives are no numbers".to_owned()));
         };
-        Ok(Self { gateway, life, token, beats: AtomicU64::new(0) })
+        let beats = AtomicU64::new(0);
+        Ok(Self { gateway, life, token, beats, policy: Mutex::default(), compared: Mutex::default() })
+    }
+
+    /// From now on this policy is in force.
+    pub fn has_policy(&self, version: String) {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+
+    /// Compares its policy with those of others that live.
+    pub fn compare_policies<'a>(&self, others: impl Iterator<Item = &'a String>) {
+        let own = self.policy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let versions: BTreeSet<String> =
+            others.cloned().chain([own.clone()]).filter(|version| !version.is_empty()).collect();
+        telemetry::policies_in_fleet(versions.len().max(1));
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if versions.len() > 1 && *compared != versions {
+            let others: Vec<_> = versions.iter().filter(|version| **version != own).collect();
+            tracing::warn!(?others, %own, "other gateways judge by other rules; give all of them the same rule files");
+        }
+        *compared = versions;
     }
 
     /// Says that it lives; gives whether it is the one that does.
@@ -81,7 +113,8 @@ impl Life {
         }
         let beat = self.beats.fetch_add(1, Ordering::Relaxed);
         let mut said = redis::cmd("SET");
-        said.arg(alive_key(self.gateway)).arg(format!("{} {beat}", self.token));
+        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        said.arg(alive_key(self.gateway)).arg(format!("{} {beat} {policy}", self.token));
         said.arg("PX").arg(ALIVE_MAX.as_millis() as u64);
         link.ask(Tag::Gateway(self.gateway), said).await?;
         Ok(true)

@@ -262,6 +262,10 @@ impl Store for RedisStore {
         Some(&self.shared.aside)
     }
 
+    fn share_policy(&self, version: String) {
+        self.shared.life.has_policy(version);
+    }
+
     fn gauges(&self) -> StoreGauges {
         let shared = &self.shared;
         StoreGauges {

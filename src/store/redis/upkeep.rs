@@ -2,12 +2,13 @@
 //! gateway says that it is alive, and what dead ones left is settled.
 
 use super::Shared;
+use super::commands;
 use super::effects;
 use super::layout::partitions;
-use super::life::alive_key;
+use super::life::{alive_key, policy_of};
 use super::lineage::Lineage;
 use super::link::{Batch, LinkError, Tag};
-use super::reply::list_of;
+use super::reply::{bytes_of, list_of};
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
 use std::sync::atomic::Ordering;
@@ -173,24 +174,25 @@ impl Shared {
         }
         let others: Vec<u16> =
             self.gateways().await?.into_iter().filter(|number| *number != self.gateway).collect();
-        for (number, is_alive) in self.alive(others).await? {
-            if !is_alive {
-                self.settle_gateway(number).await?;
-            }
+        let others = self.alive(others).await?;
+        self.life.compare_policies(others.iter().filter_map(|(_, policy)| policy.as_ref()));
+        for (number, _) in others.iter().filter(|(_, policy)| policy.is_none()) {
+            self.settle_gateway(*number).await?;
         }
         Ok(())
     }
 
-    /// Which of these gateways were heard of lately.
-    pub async fn alive(&self, gateways: Vec<u16>) -> Result<Vec<(u16, bool)>, StoreError> {
+    /// Which of these gateways were heard of lately, with the policies that they judge by.
+    pub async fn alive(&self, gateways: Vec<u16>) -> Result<Vec<(u16, Option<String>)>, StoreError> {
         let mut batch = Batch::default();
         for number in &gateways {
-            let mut cmd = redis::cmd("EXISTS");
-            cmd.arg(alive_key(*number));
-            batch.put(Tag::Gateway(*number), cmd);
+            batch.put(Tag::Gateway(*number), commands::get(&alive_key(*number)));
         }
-        let replies = self.ledger.link.run(batch).await?;
-        Ok(gateways.into_iter().zip(replies.iter().map(super::reply::is_one)).collect())
+        let mut found = Vec::with_capacity(gateways.len());
+        for (number, reply) in gateways.into_iter().zip(self.ledger.link.run(batch).await?) {
+            found.push((number, bytes_of(reply)?.as_deref().map(policy_of)));
+        }
+        Ok(found)
     }
 
     /// The numbers of all gateways of the fleet.

@@ -3,7 +3,7 @@
 use super::races::Stores;
 use crate::acceptance::samples;
 use crate::support::eventually;
-use crate::support::process::GatewayProcess;
+use crate::support::process::{GatewayProcess, page};
 use crate::support::redis::RedisServer;
 use crate::support::world::{
     DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
@@ -196,4 +196,32 @@ async fn a_feed_that_was_cut_before_it_was_read_is_noticed() {
         told.missed.load(Ordering::SeqCst).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gateways_that_judge_by_different_rules_say_so() {
+    let server = RedisServer::start();
+    let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let rules = dirs[1].path().join("rules.toml");
+    let rule = "[[rule]]\nreason = \"OVERSOLD\"\ndivision_prefix = \"12\"\nkind = \"pharmacy\"\nenforcement = \"observe\"\n";
+    std::fs::write(&rules, rule).expect("the rules are written");
+    let (url, rules) = (server.url(), rules.to_str().expect("a path").to_owned());
+    let start = |dir: &TempDir, env: &[(&str, &str)]| {
+        let args = ["--http", "127.0.0.1:0", "--init-codes", "100000"];
+        GatewayProcess::start_with_args(&dir.path().join("data"), &args, env)
+    };
+    let first = start(&dirs[0], &[("TRACEGATE_STORE_URL", &url)]);
+    let differing = |gateway: &GatewayProcess| {
+        let (_, metrics) = page(&gateway.pages, "/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix("tracegate_fleet_policies "));
+        line.expect("it is measured").to_owned()
+    };
+    assert_eq!(differing(&first), "1");
+    let second = start(&dirs[1], &[("TRACEGATE_STORE_URL", &url), ("TRACEGATE_POLICY_FILES", &rules)]);
+    for gateway in [&first, &second] {
+        eventually("both know", || async { (differing(gateway) == "2").then_some(()) }).await;
+    }
+    second.signal("TERM");
+    assert!(second.wait().0.success());
+    eventually("one is left", || async { (differing(&first) == "1").then_some(()) }).await;
 }

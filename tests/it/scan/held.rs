@@ -175,6 +175,10 @@ impl Store for HeldStore {
         None
     }
 
+    fn share_policy(&self, version: String) {
+        self.inner.share_policy(version);
+    }
+
     fn gauges(&self) -> StoreGauges {
         self.inner.gauges()
     }
