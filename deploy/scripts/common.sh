@@ -64,10 +64,12 @@ free_port() {
 
 # Waits until a command succeeds; fails with a word and the end of a log.
 wait_for() {
+    # Its own process, started a moment ago: it may still be on the way to its program, which is_running looks at.
+    local pid="$!"
     local what="$1" log="$2" until=$((SECONDS + SECONDS_MAX))
     shift 2
     until "$@"; do
-        if [ "$SECONDS" -ge "$until" ] || ! is_running "$(dirname "$log")"; then
+        if [ "$SECONDS" -ge "$until" ] || ! kill -0 "$pid" 2>/dev/null; then
             tail -n 20 "$log" >&2 || true
             fail "$what: not within $SECONDS_MAX seconds, or it ended; above is the end of $log"
         fi
