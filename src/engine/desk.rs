@@ -2,7 +2,7 @@
 
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
-use crate::domain::judge::{ClaimChange, Reading};
+use crate::domain::judge::Reading;
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::InstitutionCode;
 use crate::index::{Index, Seen};
@@ -26,11 +26,14 @@ pub(super) struct Desk {
 #[derive(Default)]
 pub(super) struct Inner {
     answers: HashMap<RequestKey, Waiting>,
-    /// Codes as these answers leave them, and how many answers name each.
-    codes: HashMap<CodeKey, (History, usize)>,
+    /// Codes as these answers leave them, where that is known, and how many answers name each.
+    codes: HashMap<CodeKey, (Option<History>, usize)>,
     /// Everything in the book lies before this position.
     kept_up_to: u64,
 }
+
+/// A code with its history as an answer leaves it; `None` = that is not known any more.
+pub(super) type Sold = (CodeKey, Option<History>);
 
 struct Waiting {
     outcome: Arc<Outcome>,
@@ -82,10 +85,10 @@ impl Desk {
     }
 
     /// Puts an answer on it, with the codes that it sold.
-    pub fn add(&self, inner: &mut Inner, key: RequestKey, outcome: Arc<Outcome>, claims: Vec<ClaimChange>) {
-        let codes = claims.iter().map(|claim| claim.key.clone()).collect();
-        for ClaimChange { key, history, .. } in claims {
-            let (stands, count) = inner.codes.entry(key).or_default();
+    pub fn add(&self, inner: &mut Inner, key: RequestKey, outcome: Arc<Outcome>, sold: Vec<Sold>) {
+        let codes = sold.iter().map(|(code, _)| code.clone()).collect();
+        for (code, history) in sold {
+            let (stands, count) = inner.codes.entry(code).or_default();
             *stands = history;
             *count += 1;
         }
@@ -122,10 +125,10 @@ impl Desk {
         inner.answers.is_empty().then_some(inner.kept_up_to)
     }
 
-    /// The answers that are on disk.
-    pub fn durable(&self) -> Vec<Provisional> {
+    /// Some of the answers that are on disk, at most `limit`.
+    pub fn durable(&self, limit: usize) -> Vec<Provisional> {
         let inner = self.lock();
-        let durable = inner.answers.iter().filter(|(_, waiting)| waiting.durable);
+        let durable = inner.answers.iter().filter(|(_, waiting)| waiting.durable).take(limit);
         durable
             .map(|(key, waiting)| Provisional { key: key.clone(), outcome: Outcome::clone(&waiting.outcome) })
             .collect()
@@ -149,7 +152,7 @@ impl Inner {
         let mut as_of = now;
         for code in codes {
             if let Some((history, _)) = self.codes.get(&code) {
-                known.insert(code, history.clone());
+                known.insert(code, history.clone()?);
                 continue;
             }
             let sighting = index.last_heard(&code, now);

@@ -8,8 +8,7 @@ use super::dispense::{Attempt, Request, count, judge_body, judge_given};
 use super::repeat::repeat;
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply};
 use crate::clock::Stopwatch;
-use crate::domain::claim::History;
-use crate::domain::judge::{ClaimChange, Judgement, corrections, may_be_given};
+use crate::domain::judge::{Judgement, corrections, may_be_given};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
 use crate::domain::policy::Rule;
 use crate::domain::verdict::{Enforcement, Reason};
@@ -25,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Answers that are taken to the ledger at the same time.
 const CLAIMED_AT_ONCE: usize = 64;
+/// Answers that are looked at before it is looked again what waits.
+const CLAIMED_IN_A_ROUND: usize = 1024;
 /// How soon what could not be claimed is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -58,9 +59,8 @@ impl Engine {
             let Some(RequestBody::Recorded(body)) = &outcome.body else { continue };
             let codes = Request::of(body, &knowledge.scan_rules, &knowledge.registry).reading.keys();
             let recorded = outcome.is_recorded();
-            let claims = codes.into_iter().filter(|_| recorded);
-            let claims = claims.map(|key| ClaimChange { key, expected: None, history: History::default() });
-            self.desk.add(&mut self.desk.lock(), key.clone(), Arc::new(outcome), claims.collect());
+            let sold = codes.into_iter().filter(|_| recorded).map(|code| (code, None));
+            self.desk.add(&mut self.desk.lock(), key.clone(), Arc::new(outcome), sold.collect());
             self.desk.kept(&key, up_to);
         }
     }
@@ -144,9 +144,9 @@ impl Engine {
             return Ok(None);
         }
         let answer = self.answer(&judgement, &facts, key.institution);
-        let sold = judgement.sold;
-        let outcome = Arc::new(Outcome::decided(RequestBody::Recorded(body), answer, sold));
-        self.desk.add(&mut desk, key.clone(), Arc::clone(&outcome), judgement.claims);
+        let outcome = Arc::new(Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold));
+        let sold = judgement.claims.into_iter().map(|claim| (claim.key, Some(claim.history)));
+        self.desk.add(&mut desk, key.clone(), Arc::clone(&outcome), sold.collect());
         Ok(Some(outcome))
     }
 
@@ -177,9 +177,7 @@ impl Engine {
         let mut state = self.store.state();
         loop {
             let is_there = matches!(*state.borrow_and_update(), StoreState::Ready);
-            if is_there && !self.desk.is_empty() {
-                self.claim_waiting(book).await;
-            }
+            while is_there && self.claim_waiting(book).await > 0 && !stop.is_cancelled() {}
             let again = is_there && !self.desk.is_empty();
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -191,8 +189,10 @@ impl Engine {
         }
     }
 
-    async fn claim_waiting(&self, book: &dyn ProvisionalBook) {
-        let waiting = self.desk.durable();
+    /// Takes some of them to the ledger; gives how many are there now.
+    async fn claim_waiting(&self, book: &dyn ProvisionalBook) -> usize {
+        let before = self.desk.waiting();
+        let waiting = self.desk.durable(CLAIMED_IN_A_ROUND);
         let claims =
             futures_util::stream::iter(waiting).for_each_concurrent(CLAIMED_AT_ONCE, |given| async move {
                 match self.claim_given(&given).await {
@@ -207,6 +207,7 @@ impl Engine {
                 }
             });
         claims.await;
+        before.saturating_sub(self.desk.waiting())
     }
 
     /// Takes one answer to the ledger.
@@ -222,7 +223,14 @@ impl Engine {
             }
             let (change, became) = self.claim_of(given, answer, body, known.as_ref()).await?;
             match self.store.commit(&change).await {
-                Ok(()) => return Ok(became),
+                Ok(()) => {
+                    for found in change.outcomes.iter().flat_map(|changed| &changed.outcome.corrections) {
+                        // What a correction finds was not enforced when it mattered.
+                        let (found, observed) = (found.now.map(Reason::name), Enforcement::Observe.name());
+                        found.into_iter().for_each(|reason| telemetry::found(reason, observed));
+                    }
+                    return Ok(became);
+                }
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -276,9 +284,6 @@ impl Engine {
             .await?;
         let facts = Facts { now: answer.decided_at, ..facts };
         let judgement = judge_given(body, &request.reading, facts.grounds());
-        for finding in &judgement.findings {
-            telemetry::found(finding.reason.name(), finding.enforcement.name());
-        }
         Ok((facts, judgement))
     }
 }

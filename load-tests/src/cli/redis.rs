@@ -58,10 +58,17 @@ pub(super) struct RedisMemoryArgs {
     pub(super) output: OutputArgs,
 }
 
+/// As many times the plan may be sold before.
+const CROWDED_MAX: u64 = 30;
+
 impl RedisArgs {
     pub(super) fn settings(&self) -> Result<SpeedSettings> {
-        if self.sold_before > self.plan {
-            bail!("--sold-before {} is more than there is room for: raise --plan", self.sold_before);
+        // Buckets are planned for 96 codes, and the server keeps them packed up to 4,096.
+        if self.sold_before / CROWDED_MAX > self.plan {
+            bail!(
+                "--sold-before {} is more than {CROWDED_MAX} times the plan: raise --plan",
+                self.sold_before
+            );
         }
         Ok(SpeedSettings {
             settings: self.load.settings()?,

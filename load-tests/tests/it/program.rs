@@ -146,7 +146,7 @@ fn what_makes_no_sense_is_refused_with_a_word_on_what_to_do() {
     refused(&["scale", "--small", "10", "--large", "10"], "--small 10 is not less than --large 10");
     refused(&["scale", "--gateway", "/nowhere/tracegate"], "cargo build --release --workspace");
     refused(&["import", "--codes", "0"], "1..=100000000");
-    refused(&["redis", "--plan", "10", "--sold-before", "11"], "raise --plan");
+    refused(&["redis", "--plan", "10", "--sold-before", "330"], "raise --plan");
     refused(&["redis", "--appendfsync", "no"], "everysec");
     refused(&["peer", "--redis", "10.0.0.7:6379"], "loopback");
     if Path::new("/dev/shm").is_dir() {
