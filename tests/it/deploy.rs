@@ -203,8 +203,9 @@ fn a_script_starts_a_fleet_over_a_cluster() {
     let before = ["gateway-1", "gateway-2", "redis-5"].map(|name| started.pid(name));
     for pid in &before[1..] {
         assert!(Command::new("kill").args(["-9", pid]).status().unwrap().success());
-        // signal: the system tells nobody but its parent when a process is gone; a dead one has no command line.
+        // A dead process has no command line.
         while fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+            // signal: the system tells nobody but its parent when a process is gone.
             std::thread::sleep(Duration::from_millis(5));
         }
     }

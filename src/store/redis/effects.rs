@@ -9,9 +9,15 @@ use crate::domain::code::CodeKey;
 use crate::store::{AwaitedKey, LogEvent, StoreError};
 use redis::Cmd;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-/// Entries that a gateway's feed keeps, about.
-const FEED_ENTRIES_MAX: u64 = 200_000;
+/// Cuts a feed by the age of its entries, and leaves the last one, so that whoever has not read on so far can tell:
+/// KEYS feed; ARGV milliseconds.
+const CUT_FEED: &str = "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if not last then return 0 end
+local cut = redis.call('TIME')[1] * 1000 - ARGV[1]
+local newest = tonumber(string.match(last[1], '^%d+'))
+return redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', math.min(cut, newest)))";
 /// The field of a feed entry.
 pub(super) const FEED_FIELD: &str = "c";
 
@@ -69,9 +75,17 @@ pub(super) fn publish(batch: &mut Batch, gateway: u16, told: &Told<'_>) -> Resul
     let bytes = postcard::to_stdvec(told).map_err(|e| StoreError::Unreadable(e.to_string()))?;
     let (tag, key) = feed_of(gateway);
     let mut cmd = redis::cmd("XADD");
-    cmd.arg(key).arg("MAXLEN").arg("~").arg(FEED_ENTRIES_MAX).arg("*").arg(FEED_FIELD).arg(bytes);
+    cmd.arg(key).arg("*").arg(FEED_FIELD).arg(bytes);
     batch.put(tag, cmd);
     Ok(())
+}
+
+/// Takes entries off a feed that are older than `kept`.
+pub(super) fn cut_feed(batch: &mut Batch, gateway: u16, kept: Duration) {
+    let (tag, key) = feed_of(gateway);
+    let mut cmd = redis::cmd("EVAL");
+    cmd.arg(CUT_FEED).arg(1).arg(key).arg(kept.as_millis() as u64);
+    batch.put(tag, cmd);
 }
 
 /// Puts what rests on an event.

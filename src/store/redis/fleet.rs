@@ -42,13 +42,26 @@ impl Shared {
     pub async fn read_fleet(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(READ_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut read = Stopwatch::start();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.closing.cancelled() => return,
             }
             loop {
-                match self.read_streams().await {
+                let silent = read.elapsed() > self.options.feed_kept / 2;
+                let round = self.read_streams().await;
+                if round.is_ok() {
+                    read = Stopwatch::start();
+                }
+                if let (Ok(_), true, Some(follower)) = (&round, silent, self.follower()) {
+                    // Whatever was cut meanwhile is gone, also from a feed that was never read.
+                    tracing::warn!(
+                        "claims of other gateways were not read for long; the index is built anew"
+                    );
+                    follower.lost();
+                }
+                match round {
                     Ok(true) => break,
                     Ok(false) => {}
                     Err(error) => {

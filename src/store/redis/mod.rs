@@ -100,6 +100,8 @@ pub struct RedisOptions {
     pub disk_free_bytes_min: u64,
     /// Size of one segment of the log, in bytes.
     pub segment_bytes_max: u64,
+    /// How long feeds reach back. Who could not read for half of it reads all claims anew. Only tests change it.
+    pub feed_kept: Duration,
     /// Whether what Redis loses is put back. Only tests that show what happens without it turn it off.
     pub reconcile: bool,
     /// Whether a Redis may be used that keeps nothing on disk: for a trial, never where anybody is paid by it. A
@@ -118,6 +120,7 @@ impl RedisOptions {
             changes_max: 4096,
             disk_free_bytes_min: 256 << 20,
             segment_bytes_max: 256 << 20,
+            feed_kept: Duration::from_secs(300),
             reconcile: true,
             allow_volatile: false,
         }

@@ -3,7 +3,7 @@
 use super::balances::Balances;
 use super::decision::DecisionId;
 use super::guards::{self, Problem};
-use super::head::{self, MovedIn};
+use super::head::{self, Head, MovedIn};
 use super::health::Health;
 use super::lane::{self, Lane};
 use super::layout::{Layout, claim_bucket};
@@ -25,7 +25,7 @@ use siphasher::sip::SipHasher24;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -159,11 +159,8 @@ impl RedisStore {
         now: Timestamp,
         moved_in: Option<&MovedIn>,
     ) -> Result<Self, OpenError> {
-        let link = Arc::new(Link::new(&options.address, options.answer_max)?);
-        guards::check(&link, options).await?;
+        let (link, head, gateway, life) = join(&directory, options, moved_in).await?;
         let dir = directory.path.as_path();
-        let (head, gateway) = head::join(&link, &directory, options.init_codes, moved_in).await?;
-        let life = Life::begin(&link, gateway).await?;
         let secret = head.secret()?;
         let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
         let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
@@ -172,9 +169,7 @@ impl RedisStore {
         let (log, replay) = open_log(log_dir.clone(), options.segment_bytes_max, from).await?;
         let logged = add_up_again(&balances, replay).await?;
         let health = Arc::new(Health::new());
-        let (at, of) = (dir.to_owned(), Arc::clone(&health));
-        let opening = tokio::task::spawn_blocking(move || Aside::open(&at, of));
-        let (aside, writing) = opening.await.map_err(fault)??;
+        let (aside, writing) = open_aside(dir, &health).await?;
         let lane = lane_of(&log_dir, options, log, &balances, &health);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
         let (publishing, to_publish) = mpsc::channel(publisher::WAITING_MAX);
@@ -214,24 +209,31 @@ impl RedisStore {
         });
         let lane = tokio::spawn(lane.run(waiting));
         let publisher = tokio::spawn(Arc::clone(&shared).publish_all(to_publish));
-        let settled: Result<_, StoreError> = async {
-            shared.settle_own(&logged).await?;
-            Ok(Lineage::now(&shared).await?)
-        }
-        .await;
-        let lineage = match settled {
-            Ok(lineage) => lineage,
-            Err(error) => {
-                // Whoever works on it holds the directory.
-                shared.closing.cancel();
-                drop(publisher.await);
-                return Err(error.into());
-            }
-        };
-        let mut tasks = beside_requests(&shared, from, lineage);
-        tasks.extend([lane, publisher, tokio::spawn(writing)]);
+        let tasks = begin(&shared, &logged, from, vec![lane, publisher, tokio::spawn(writing)]).await?;
         Ok(Self { shared, tasks: Mutex::new(tasks), double_sales: Mutex::new(Some(double_sales)) })
     }
+}
+
+/// The deployment in Redis, and this gateway's place in it.
+async fn join(
+    directory: &Directory,
+    options: &RedisOptions,
+    moved_in: Option<&MovedIn>,
+) -> Result<(Arc<Link>, Head, u16, Life), OpenError> {
+    let link = Arc::new(Link::new(&options.address, options.answer_max)?);
+    guards::check(&link, options).await?;
+    let (head, gateway) = head::join(&link, directory, options.init_codes, moved_in).await?;
+    let life = Life::begin(&link, gateway).await?;
+    Ok((link, head, gateway, life))
+}
+
+/// Opens the log of provisional answers, beside other tasks: it blocks.
+async fn open_aside(
+    dir: &Path,
+    health: &Arc<Health>,
+) -> Result<(Aside, impl Future<Output = ()> + Send + use<>), OpenError> {
+    let (dir, health) = (dir.to_owned(), Arc::clone(health));
+    tokio::task::spawn_blocking(move || Aside::open(&dir, health)).await.map_err(fault)?
 }
 
 fn lane_of(
@@ -243,6 +245,27 @@ fn lane_of(
 ) -> Lane {
     let least = options.disk_free_bytes_min;
     Lane::new(dir.to_owned(), least, log, Arc::clone(balances), Arc::clone(health))
+}
+
+/// Settles what is left of an earlier life and begins the work beside requests. Where that fails, `tasks` have ended when
+/// this returns: they hold the directory.
+async fn begin(
+    shared: &Arc<Shared>,
+    logged: &HashSet<DecisionId>,
+    from: u64,
+    mut tasks: Vec<JoinHandle<()>>,
+) -> Result<Vec<JoinHandle<()>>, StoreError> {
+    match shared.settle_left(logged).await {
+        Ok(lineage) => tasks.extend(beside_requests(shared, from, lineage)),
+        Err(error) => {
+            shared.closing.cancel();
+            shared.aside.close();
+            drop(shared.lane.lock().unwrap_or_else(PoisonError::into_inner).take());
+            futures_util::future::join_all(tasks).await;
+            return Err(error);
+        }
+    }
+    Ok(tasks)
 }
 
 /// What goes on beside requests until the store is closed.
@@ -316,6 +339,12 @@ fn read_checkpoint(dir: &Path) -> u64 {
 }
 
 impl Shared {
+    /// Settles what an earlier life left, and looks which servers there are.
+    async fn settle_left(&self, logged: &HashSet<DecisionId>) -> Result<Lineage, StoreError> {
+        self.settle_own(logged).await?;
+        Ok(Lineage::now(self).await?)
+    }
+
     /// Remembers up to where balances are written. Where it is lost, more of the log is read at the next start.
     pub fn write_checkpoint(&self, position: u64) {
         let written = directory::write_durably(&self.directory.path, CHECKPOINT_FILE, &position.to_string());

@@ -77,6 +77,9 @@ impl Shared {
             if checkpoint.elapsed() >= CHECKPOINT_EVERY {
                 checkpoint = Stopwatch::start();
                 self.checkpoint().await;
+                if let Err(error) = self.cut_feeds().await {
+                    tracing::debug!(%error, "feeds are not cut");
+                }
             }
         }
     }
@@ -179,6 +182,16 @@ impl Shared {
         for (number, _) in others.iter().filter(|(_, policy)| policy.is_none()) {
             self.settle_gateway(*number).await?;
         }
+        Ok(())
+    }
+
+    /// Feeds of everybody: who is dead cuts no more.
+    async fn cut_feeds(&self) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for gateway in self.gateways().await? {
+            effects::cut_feed(&mut batch, gateway, self.options.feed_kept);
+        }
+        self.ledger.link.run(batch).await?;
         Ok(())
     }
 

@@ -1,23 +1,25 @@
 //! What one gateway of a fleet does is known to all others.
 
 use super::races::Stores;
+use crate::acceptance::on_redis::options;
 use crate::acceptance::samples;
-use crate::support::eventually;
 use crate::support::process::{GatewayProcess, page};
 use crate::support::redis::RedisServer;
 use crate::support::world::{
     DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
 };
+use crate::support::{eventually, within};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-use tracegate::clock::Stopwatch;
+use tracegate::clock::{Clock, Stopwatch, SystemClock};
 use tracegate::domain::code::CodeKey;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
 use tracegate::grpc::pb::registry_service_client::RegistryServiceClient;
-use tracegate::store::{ClaimFeed, ClaimFollower, ClaimLedger};
+use tracegate::store::redis::{RedisOptions, RedisStore};
+use tracegate::store::{ClaimFeed, ClaimFollower, ClaimLedger, Store};
 
 /// Gateways over one Redis.
 pub struct Fleet {
@@ -224,4 +226,23 @@ async fn gateways_that_judge_by_different_rules_say_so() {
     second.signal("TERM");
     assert!(second.wait().0.success());
     eventually("one is left", || async { (differing(&first) == "1").then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feeds_are_cut_by_age_and_keep_their_last_entry() {
+    let server = RedisServer::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let short = RedisOptions { feed_kept: Duration::from_millis(1), ..options(&server.url()) };
+    let store = RedisStore::open(dir.path(), &short, SystemClock.now()).await.expect("it opens");
+    for n in 0..250_u32 {
+        let change = samples::claim(&[samples::code(u64::from(n))], 0, &format!("r{n}"));
+        store.commit(&change).await.expect("it is sold");
+    }
+    let feed = server.command(&["KEYS", "{g:*}feed"]);
+    let entries = || server.command(&["XLEN", feed.trim()]).parse::<u32>().expect("a number");
+    assert_eq!(entries(), 250);
+    // Redis cuts whole nodes of a hundred entries.
+    within(Duration::from_secs(30), "the feed is cut", || async { (entries() <= 101).then_some(()) }).await;
+    assert!(entries() > 0, "the last one stays");
+    store.close().await;
 }

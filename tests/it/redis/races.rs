@@ -110,7 +110,7 @@ async fn many_rounds_of_the_same_codes(url: &str, rounds: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_three_gateways_one_sells_each_box() {
+async fn case_3_of_three_gateways_one_sells_each_box() {
     let server = RedisServer::start();
     many_rounds_of_the_same_codes(&server.url(), 1_000).await;
 }
