@@ -4,12 +4,14 @@ use super::{
     Places, check_holds, check_whole, fill, into_redis, open_embedded, out_of_redis, run, sell_packs,
 };
 use crate::acceptance::on_redis;
-use crate::support::eventually;
 use crate::support::process::PROGRAM;
 use crate::support::redis::RedisServer;
+use crate::support::redis::proxy::{FaultProxy, Mode};
+use crate::support::within;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 use tracegate::app::migrate::{Moved, Plan};
 use tracegate::clock::{Clock, SystemClock};
 use tracegate::store::embedded::EmbeddedStore;
@@ -95,7 +97,7 @@ fn command(args: &[&str]) -> Command {
 /// Starts the command and kills it once its note fits.
 async fn kill_when(args: &[&str], note: &Path, fits: impl Fn(&str) -> bool) {
     let child = Mutex::new(command(args).spawn().unwrap());
-    eventually("the move is so far", || async {
+    within(Duration::from_secs(60), "the move is so far", || async {
         let ended = child.lock().unwrap().try_wait().unwrap();
         let text = std::fs::read_to_string(note).unwrap_or_default();
         assert!(ended.is_none() || fits(&text), "the move ended before it could be killed");
@@ -113,8 +115,10 @@ async fn finish(args: &[&str]) -> Output {
     tokio::task::spawn_blocking(run).await.unwrap().unwrap()
 }
 
-/// kill -9 on the walk and in the rest, then to the end.
-async fn check_kills(args: &[&str], note: &Path) {
+/// kill -9 on the walk and in the rest, then to the end. Redis is slow for so long that no stage is over before somebody
+/// looks.
+async fn check_kills(args: &[&str], note: &Path, proxy: &FaultProxy) {
+    proxy.set(Mode::Delay(Duration::from_millis(10)));
     let at = |text: &str| {
         let number = text.lines().find_map(|line| line.strip_prefix("at = "))?.parse::<u64>().ok();
         number.filter(|at| *at > 0)
@@ -122,6 +126,7 @@ async fn check_kills(args: &[&str], note: &Path) {
     kill_when(args, note, |text| at(text).is_some()).await;
     kill_when(args, note, |text| text.contains("rest")).await;
     kill_when(args, note, |text| text.contains("rest")).await;
+    proxy.set(Mode::Pass);
     let done = finish(args).await;
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said} {}", String::from_utf8_lossy(&done.stderr));
@@ -135,18 +140,19 @@ async fn kill_9_and_everything_is_there_once() {
     let (redis, places) = (RedisServer::start(), Places::new());
     let (old, data, new) = (places.at("old"), places.at("gateway"), places.at("new"));
     let (_, model) = fill(&old, 11, 3000).await;
-    let (url, path) = (redis.url(), |dir: &Path| dir.to_str().unwrap().to_owned());
+    let proxy = FaultProxy::start(&redis.address());
+    let (url, path) = (format!("redis://{}", proxy.address()), |dir: &Path| dir.to_str().unwrap().to_owned());
     let (from, beside, to) = (path(&old), path(&data), path(&new));
 
     let args = ["--from", &from, "--to", &url, "--data-dir", &beside];
-    check_kills(&args, &data.join("migration.toml")).await;
+    check_kills(&args, &data.join("migration.toml"), &proxy).await;
     let store = on_redis::open(&url, &data).await;
     check_holds(&store, &model, 3000, "in Redis").await;
     store.close().await;
     drop(store);
 
     let args = ["--from", &url, "--data-dir", &beside, "--to", &to];
-    check_kills(&args, &new.join("migration.toml")).await;
+    check_kills(&args, &new.join("migration.toml"), &proxy).await;
     let store = open_embedded(&new).await;
     check_holds(store.as_ref(), &model, 3000, "in the new directory").await;
     store.close().await;
