@@ -49,7 +49,7 @@ impl Desk {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) == 0
+        self.waiting() == 0
     }
 
     /// How many answers wait for the ledger.

@@ -17,6 +17,7 @@ use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange, StoreError};
 use crate::telemetry;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Engine {
     /// What the verdict of a document would be. Changes nothing.
@@ -155,12 +156,9 @@ impl Engine {
         request_id: &str,
     ) -> Result<(Answer, Judgement, Facts), EngineError> {
         let knowledge = self.knowledge.get();
-        let request = Request::of(body, &knowledge.scan_rules, &knowledge.registry);
+        let mut request = Request::of(body, &knowledge.scan_rules, &knowledge.registry);
         self.desk.are_settled(&request.reading)?;
-        let paper = self.paper(request.document_no, request.visit_no, request_id);
-        let facts = self
-            .gather(ask, &knowledge, request.institution, paper, &request.reading, request.catalog_codes)
-            .await?;
+        let facts = self.facts_of(ask, &knowledge, &mut request, request_id).await?;
         let judgement = judge_body(body, &request.reading, facts.grounds());
         let institution = request.institution;
         if let Some(code) = facts.overfull(&judgement, institution) {
@@ -171,6 +169,19 @@ impl Engine {
         }
         let answer = self.answer(&judgement, &facts, request.institution);
         Ok((answer, judgement, facts))
+    }
+
+    /// Fetches what a judgement of a request needs.
+    pub(super) async fn facts_of(
+        &self,
+        ask: Ask,
+        knowledge: &Arc<Knowledge>,
+        request: &mut Request<'_>,
+        request_id: &str,
+    ) -> Result<Facts, EngineError> {
+        let paper = self.paper(request.document_no, request.visit_no, request_id);
+        let codes = std::mem::take(&mut request.catalog_codes);
+        self.gather(ask, knowledge, request.institution, paper, &request.reading, codes).await
     }
 }
 

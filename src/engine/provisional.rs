@@ -6,9 +6,9 @@
 
 use super::dispense::{Attempt, Request, count, judge_body, judge_given};
 use super::repeat::repeat;
-use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply};
+use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Reply};
 use crate::clock::Stopwatch;
-use crate::domain::judge::{Judgement, corrections, may_be_given};
+use crate::domain::judge::{Judgement, corrections, may_be_given, passes_marked};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
 use crate::domain::policy::Rule;
 use crate::domain::verdict::{Enforcement, Reason};
@@ -67,10 +67,7 @@ impl Engine {
 
     /// Whether anybody is answered while the ledger is away: some rule lets `PROVISIONAL` pass.
     pub fn may_answer_provisionally(&self) -> bool {
-        let passes = |rule: &Rule| {
-            rule.reason == Reason::Provisional
-                && matches!(rule.enforcement, Enforcement::Observe | Enforcement::Remind)
-        };
+        let passes = |rule: &Rule| rule.reason == Reason::Provisional && passes_marked(rule.enforcement);
         self.store.provisional().is_some() && self.knowledge.get().policy.rules().iter().any(passes)
     }
 
@@ -99,8 +96,7 @@ impl Engine {
             return Err(away());
         }
         let outcome = self.answer_from_memory(key, body)?.ok_or_else(away)?;
-        let kept = book.keep(&Provisional { key: key.clone(), outcome: Outcome::clone(&outcome) }).await;
-        match kept {
+        match book.keep(key, &outcome).await {
             Ok(up_to) => self.desk.kept(key, up_to),
             Err(error) => {
                 self.desk.remove(key);
@@ -253,8 +249,7 @@ impl Engine {
             let outcomes = vec![OutcomeChange { key: key.clone(), expected, outcome }];
             return Ok((Change { outcomes, ..Change::default() }, Became::Claimed));
         }
-        let knowledge = self.knowledge.get();
-        let (facts, judgement) = self.judge_again(key, answer, body, &knowledge).await?;
+        let (facts, judgement) = self.judge_again(key, answer, body).await?;
         let lines: Vec<u32> = given
             .outcome
             .dispensed()
@@ -274,14 +269,10 @@ impl Engine {
         key: &RequestKey,
         answer: &Answer,
         body: &Recorded,
-        knowledge: &Arc<Knowledge>,
     ) -> Result<(Facts, Judgement), EngineError> {
-        let request = Request::of(body, &knowledge.scan_rules, &knowledge.registry);
-        let paper = self.paper(request.document_no, request.visit_no, &key.request_id);
-        let institution = request.institution;
-        let facts = self
-            .gather(Ask::Ledger, knowledge, institution, paper, &request.reading, request.catalog_codes)
-            .await?;
+        let knowledge = self.knowledge.get();
+        let mut request = Request::of(body, &knowledge.scan_rules, &knowledge.registry);
+        let facts = self.facts_of(Ask::Ledger, &knowledge, &mut request, &key.request_id).await?;
         let facts = Facts { now: answer.decided_at, ..facts };
         let judgement = judge_given(body, &request.reading, facts.grounds());
         Ok((facts, judgement))

@@ -288,7 +288,11 @@ pub trait ProvisionalBook: Send + Sync {
     fn kept(&self) -> (Vec<Provisional>, u64);
 
     /// Keeps an answer; gives the position after it. `Ok` = durable.
-    fn keep<'a>(&'a self, answer: &'a Provisional) -> Answering<'a, Result<u64, CommitError>>;
+    fn keep<'a>(
+        &'a self,
+        key: &'a RequestKey,
+        outcome: &'a Outcome,
+    ) -> Answering<'a, Result<u64, CommitError>>;
 
     /// The ledger has everything that was kept before a position.
     fn all_claimed(&self, up_to: u64);

@@ -23,7 +23,7 @@ pub use past::{
     PastAnswer, PastFinding, PastGrounds, PastJudgement, PastOptions, PastRefusal, PastRow, PastStanding,
     judge_past,
 };
-pub use provisional::{corrections, may_be_given};
+pub use provisional::{corrections, may_be_given, passes_marked};
 pub use returns::{judge_return, scene_of};
 pub use sale::{Mode, SaleFacts, judge_sale};
 pub use settle::{judge_confirm, judge_movement, judge_void};

@@ -5,14 +5,19 @@ use crate::domain::outcome::Correction;
 use crate::domain::verdict::{Enforcement, Finding, Reason, Verdict};
 use jiff::Timestamp;
 
+/// Whether a rule for `PROVISIONAL` lets answers pass, each with its mark.
+pub const fn passes_marked(enforcement: Enforcement) -> bool {
+    matches!(enforcement, Enforcement::Observe | Enforcement::Remind)
+}
+
 /// Whether a judgement on what this gateway knows may be told without the ledger. Only where a rule lets
 /// `PROVISIONAL` pass, so that nothing is let through unmarked; and nobody is refused a sale for what only the ledger
 /// knows.
 pub fn may_be_given(judgement: &Judgement) -> bool {
-    let marked = judgement.findings.iter().any(|finding| {
-        finding.reason == Reason::Provisional
-            && matches!(finding.enforcement, Enforcement::Observe | Enforcement::Remind)
-    });
+    let marked = judgement
+        .findings
+        .iter()
+        .any(|finding| finding.reason == Reason::Provisional && passes_marked(finding.enforcement));
     let hidden =
         |finding: &Finding| finding.enforcement == Enforcement::Block && finding.reason.rests_on_ledger();
     let told = match judgement.verdict {

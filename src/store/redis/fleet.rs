@@ -40,26 +40,13 @@ struct Round {
 impl Shared {
     /// Works until the store is closed.
     pub async fn read_fleet(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(READ_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = self.every(READ_EVERY);
         let mut read = Stopwatch::start();
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = self.closing.cancelled() => return,
-            }
+        while ticks.next().await {
             loop {
-                let silent = read.elapsed() > self.options.feed_kept / 2;
-                let round = self.read_streams().await;
+                let round = self.read_streams(read.elapsed()).await;
                 if round.is_ok() {
                     read = Stopwatch::start();
-                }
-                if let (Ok(_), true, Some(follower)) = (&round, silent, self.follower()) {
-                    // Whatever was cut meanwhile is gone, also from a feed that was never read.
-                    tracing::warn!(
-                        "claims of other gateways were not read for long; the index is built anew"
-                    );
-                    follower.lost();
                 }
                 match round {
                     Ok(true) => break,
@@ -76,14 +63,19 @@ impl Shared {
         }
     }
 
-    /// Reads what is new in all streams; gives whether their ends were reached.
-    async fn read_streams(&self) -> Result<bool, StoreError> {
+    /// Reads what is new in all streams; gives whether their ends were reached. `silence` = how long nothing was read.
+    async fn read_streams(&self, silence: Duration) -> Result<bool, StoreError> {
         let Some(follower) = self.follower() else { return Ok(true) };
         let started = Stopwatch::start();
         let others = self.others().await?;
         let mut cursors = self.cursors.lock().await;
         let round = self.read_round(&others, &mut cursors).await?;
-        if round.lost {
+        let silent = silence > self.options.feed_kept / 2;
+        if silent {
+            // What was cut meanwhile is gone, also from a stream that was never read.
+            tracing::warn!("claims of other gateways were not read for long; the index is built anew");
+        }
+        if round.lost || silent {
             follower.lost();
         } else if round.at_end && round.whole {
             follower.covered(started.elapsed());

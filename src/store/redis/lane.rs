@@ -209,14 +209,10 @@ impl Lane {
 
     /// Writes and syncs one group. It stands in Redis already: whatever fails here, the answer is "unknown".
     async fn write(&mut self, payloads: Vec<Vec<u8>>) -> Result<GroupReceipt, CommitError> {
-        let Some(mut log) = self.log.take() else {
+        let Some(log) = self.log.take() else {
             return Err(CommitError::Unknown("the log is lost after a fault".to_owned()));
         };
-        let writing = tokio::task::spawn_blocking(move || {
-            let receipt = log.append_group(&payloads);
-            (log, receipt)
-        });
-        let Ok((log, receipt)) = writing.await else {
+        let Some((log, receipt)) = append_beside(log, payloads).await else {
             self.health.say_disk(StoreState::Stopped("a fault in the writer of the log".to_owned()));
             return Err(CommitError::Unknown("a fault in the writer of the log".to_owned()));
         };
@@ -233,6 +229,18 @@ impl Lane {
         });
         CommitError::Unknown(why)
     }
+}
+
+/// Appends a group beside other tasks: it blocks. `None` = a fault; the log is lost until it is opened again.
+pub(super) async fn append_beside(
+    mut log: EventLog,
+    payloads: Vec<Vec<u8>>,
+) -> Option<(EventLog, Result<GroupReceipt, LogError>)> {
+    let appending = move || {
+        let receipt = log.append_group(&payloads);
+        (log, receipt)
+    };
+    tokio::task::spawn_blocking(appending).await.ok()
 }
 
 fn payload(entry: &Entry) -> Vec<u8> {

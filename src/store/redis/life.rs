@@ -130,13 +130,8 @@ async fn last_heard(link: &Link, gateway: u16) -> Result<Option<Vec<u8>>, LinkEr
 impl Shared {
     /// Says that it lives, until the store is closed.
     pub async fn keep_saying(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(SAY_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = self.closing.cancelled() => return,
-            }
+        let mut ticks = self.every(SAY_EVERY);
+        while ticks.next().await {
             self.say_alive().await;
         }
     }

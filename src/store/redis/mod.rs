@@ -49,6 +49,7 @@ mod reconcile;
 mod registry;
 mod reply;
 mod settle;
+mod ticks;
 mod transaction;
 mod turns;
 mod upkeep;

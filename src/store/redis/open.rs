@@ -13,7 +13,6 @@ use super::lineage::Lineage;
 use super::link::{Batch, Link, LinkError};
 use super::marks::Marks;
 use super::provisional::Aside;
-use super::publisher;
 use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
 use crate::store::directory::{self, Directory};
@@ -164,7 +163,7 @@ impl RedisStore {
         let secret = head.secret()?;
         let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
         let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
-        let from = read_checkpoint(dir);
+        let from = read_position(dir, CHECKPOINT_FILE);
         let log_dir = dir.join("log");
         let (log, replay) = open_log(log_dir.clone(), options.segment_bytes_max, from).await?;
         let logged = add_up_again(&balances, replay).await?;
@@ -172,7 +171,7 @@ impl RedisStore {
         let (aside, writing) = open_aside(dir, &health).await?;
         let lane = lane_of(&log_dir, options, log, &balances, &health);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
-        let (publishing, to_publish) = mpsc::channel(publisher::WAITING_MAX);
+        let (publishing, to_publish) = mpsc::channel(options.changes_max);
         let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
         let shared = Arc::new(Shared {
             options: options.clone(),
@@ -333,8 +332,9 @@ async fn count_codes(ledger: &Ledger) -> Result<u64, StoreError> {
     Ok(codes)
 }
 
-fn read_checkpoint(dir: &Path) -> u64 {
-    let text = std::fs::read_to_string(dir.join(CHECKPOINT_FILE));
+/// The position in a file; the beginning where there is none: then more is read than need be.
+pub(super) fn read_position(dir: &Path, file: &str) -> u64 {
+    let text = std::fs::read_to_string(dir.join(file));
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 

@@ -3,9 +3,10 @@
 //! time that the limit must be raised, and buckets are packed again once it was.
 
 use super::Shared;
+use super::commands;
 use super::layout::{PARTITIONS, bucket_keys, partitions};
 use super::link::{Batch, LinkError, Tag};
-use super::reply::{is_one, pairs_of};
+use super::reply::{bytes_of, is_one, pairs_of};
 use crate::clock::Stopwatch;
 use redis::{Cmd, Value as Reply};
 use std::sync::Arc;
@@ -30,37 +31,30 @@ redis.call('DEL', KEYS[1])
 for i = 1, #all, 200 do redis.call('HSET', KEYS[1], unpack(all, i, math.min(i + 199, #all))) end
 return 1";
 
-/// What is remembered from one look to the next.
-#[derive(Default)]
-struct Looked {
-    limit: u64,
-    said: Option<Stopwatch>,
+/// The limit up to which every bucket was packed last, by whichever gateway.
+fn packed_key() -> Vec<u8> {
+    Tag::Deployment.key("packed")
 }
 
 impl Shared {
     /// Works until the store is closed.
     pub async fn keep_packed(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut looked = Looked::default();
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = self.closing.cancelled() => return,
-            }
-            if let Err(error) = self.look_at_packing(&mut looked).await {
+        let mut ticks = self.every(LOOK_EVERY);
+        let mut said = None;
+        while ticks.next().await {
+            if let Err(error) = self.look_at_packing(&mut said).await {
                 tracing::debug!(%error, "it is not looked whether buckets are packed");
             }
         }
     }
 
-    async fn look_at_packing(&self, looked: &mut Looked) -> Result<(), LinkError> {
+    async fn look_at_packing(&self, said: &mut Option<Stopwatch>) -> Result<(), LinkError> {
         // Where it may not be asked, the guards said so at the start.
         let Some(limit) = self.packed_up_to().await? else { return Ok(()) };
         let codes = self.codes.load(Ordering::Relaxed);
         let fullest = fullest(codes, self.head.buckets().claims);
-        if fullest > limit && looked.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            looked.said = Some(Stopwatch::start());
+        if fullest > limit && said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            *said = Some(Stopwatch::start());
             let (planned, line) = (self.head.codes_planned, format!("{LIMIT} {}", enough_for(fullest)));
             tracing::warn!(
                 codes,
@@ -69,12 +63,22 @@ impl Shared {
                  of every server: `{line}`; at once: `CONFIG SET {line}`"
             );
         }
-        let changed = limit != looked.limit && codes > self.head.codes_planned;
-        if changed && fullest <= limit {
+        if codes <= self.head.codes_planned || fullest > limit {
+            return Ok(());
+        }
+        let packed = bytes_of(self.ledger.link.ask(Tag::Deployment, commands::get(&packed_key())).await?)?;
+        let before = packed.and_then(|text| std::str::from_utf8(&text).ok()?.parse::<u64>().ok());
+        if before == Some(limit) {
+            return Ok(());
+        }
+        // Also where it was lowered: what loses its packing now gets it back once it is raised again.
+        if before.is_none_or(|before| before < limit) {
             let packed = self.pack_all(limit).await?;
             tracing::info!(packed, limit, "buckets were looked at, and packed where they were not");
         }
-        looked.limit = limit;
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(packed_key()).arg(limit);
+        self.ledger.link.ask(Tag::Deployment, cmd).await?;
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 //! decided yet. They stay in it as proof; a file says up to where Redis has what follows from them.
 
 use super::health::Health;
+use super::lane::append_beside;
+use super::open::read_position;
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::store::directory::write_durably;
 use crate::store::log::{EventLog, Group, GroupReceipt, LogError, LogOptions};
 use crate::store::{Answering, CommitError, Provisional, ProvisionalBook, StoreError, StoreState};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -32,10 +33,6 @@ pub(super) struct Aside {
     waiting: Mutex<Option<mpsc::Sender<Waiting>>>,
 }
 
-/// As it is written.
-#[derive(Serialize, Deserialize)]
-struct Row(RequestKey, Outcome);
-
 impl Aside {
     /// Opens it in a data directory, and reads what Redis does not have yet; also gives the work of its log, which ends
     /// when it is closed. Blocks.
@@ -43,7 +40,7 @@ impl Aside {
         dir: &Path,
         health: Arc<Health>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), super::OpenError> {
-        let claimed = read_claimed(dir);
+        let claimed = read_position(dir, CLAIMED_FILE);
         let (log, replay) = EventLog::open(&dir.join(DIR), LogOptions::default(), claimed)?;
         let mut kept = Vec::new();
         for group in replay {
@@ -72,12 +69,14 @@ impl ProvisionalBook for Aside {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 
-    fn keep<'a>(&'a self, answer: &'a Provisional) -> Answering<'a, Result<u64, CommitError>> {
+    fn keep<'a>(
+        &'a self,
+        key: &'a RequestKey,
+        outcome: &'a Outcome,
+    ) -> Answering<'a, Result<u64, CommitError>> {
         Box::pin(async move {
             let unreadable = |error: postcard::Error| StoreError::Unreadable(error.to_string());
-            let mut bytes = vec![FORM];
-            let row = Row(answer.key.clone(), answer.outcome.clone());
-            bytes.extend(postcard::to_stdvec(&row).map_err(unreadable)?);
+            let bytes = postcard::to_extend(&(key, outcome), vec![FORM]).map_err(unreadable)?;
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (reply, written) = oneshot::channel();
             let closed = || CommitError::Refused(super::closed());
@@ -96,13 +95,8 @@ impl ProvisionalBook for Aside {
 
 fn read(payload: &[u8]) -> Option<Provisional> {
     let (form, row) = payload.split_first()?;
-    let Row(key, outcome) = postcard::from_bytes(row).ok().filter(|_| *form == FORM)?;
+    let (key, outcome) = postcard::from_bytes(row).ok().filter(|_| *form == FORM)?;
     Some(Provisional { key, outcome })
-}
-
-fn read_claimed(dir: &Path) -> u64 {
-    let text = std::fs::read_to_string(dir.join(CLAIMED_FILE));
-    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Owns the log; whatever waits shares one sync.
@@ -110,11 +104,7 @@ async fn write_all(mut log: EventLog, mut waiting: mpsc::Receiver<Waiting>, heal
     let mut group = Vec::new();
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
         let (payloads, replies): (Vec<_>, Vec<_>) = group.drain(..).unzip();
-        let writing = tokio::task::spawn_blocking(move || {
-            let written = log.append_group(&payloads);
-            (log, written)
-        });
-        let Ok((back, written)) = writing.await else {
+        let Some((back, written)) = append_beside(log, payloads).await else {
             return health.say_disk(StoreState::Stopped("a fault in the writer of a log".to_owned()));
         };
         log = back;

@@ -12,8 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 /// Changes that are told together, and their claims, at most.
 const TOGETHER_MAX: usize = 256;
 const CLAIMS_MAX: usize = 2048;
-/// Changes that wait to be told, at most; as many as are under way.
-pub(super) const WAITING_MAX: usize = 4096;
 
 /// A committed change that is to be told.
 pub(super) struct Publish {

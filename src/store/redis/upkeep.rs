@@ -37,16 +37,11 @@ const PARTITIONS_PER_PROBE: usize = 16;
 impl Shared {
     /// Works until the store is closed.
     pub async fn keep_up(self: Arc<Self>, mut from: u64, mut lineage: Lineage) {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = self.every(EVERY);
         let (mut fleet, mut checkpoint) = (None::<Stopwatch>, Stopwatch::start());
         let (mut registry, mut summed) = (Stopwatch::start(), Stopwatch::start());
         let (mut looked, mut verified) = (Stopwatch::start(), !self.options.reconcile);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = self.closing.cancelled() => return,
-            }
+        while ticks.next().await {
             if !verified {
                 verified = told(self.reconcile_from(from).await);
             } else if self.options.reconcile && looked.elapsed() >= LOST_LOOK_EVERY {
@@ -103,14 +98,9 @@ impl Shared {
     /// Looks whether Redis answers, until the store is closed. Beside everything else: what waits for Redis must not
     /// keep anybody from saying that it is away.
     pub async fn watch_redis(self: Arc<Self>) {
-        let mut looks = tokio::time::interval(PROBE_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = self.every(PROBE_EVERY);
         let mut looked = Stopwatch::start();
-        loop {
-            tokio::select! {
-                _ = looks.tick() => {}
-                () = self.closing.cancelled() => return,
-            }
+        while looks.next().await {
             let failed = self.probe().await.err().map(|error| error.to_string());
             let since = std::mem::replace(&mut looked, Stopwatch::start()).elapsed();
             self.health.say_redis(failed.as_deref(), since);

@@ -6,7 +6,7 @@ use crate::acceptance::samples;
 use crate::support::process::{GatewayProcess, page};
 use crate::support::redis::RedisServer;
 use crate::support::world::{
-    DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
+    DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, knows_the_province, load_province,
 };
 use crate::support::{eventually, within};
 use std::sync::Arc;
@@ -37,21 +37,9 @@ impl Fleet {
         load_province(&connect(&gateways[0].address).await).await;
         let fleet = Self { gateways, dirs, url: url.to_owned() };
         for gateway in &fleet.gateways {
-            fleet.knows_the_province(gateway).await;
+            knows_the_province(&gateway.address).await;
         }
         fleet
-    }
-
-    /// Waits until a gateway has taken over the registry.
-    pub async fn knows_the_province(&self, gateway: &GatewayProcess) {
-        let channel = connect(&gateway.address).await;
-        eventually("the registry is taken over", || async {
-            let check = pb::CheckRequest { document: Some(document(PHARMACY, "d", &[code(999_999_999)])) };
-            let answer = DispensingServiceClient::new(channel.clone()).check(check).await.ok()?;
-            let decision = answer.into_inner().decision?;
-            (decision.verdict() == pb::Verdict::Allow).then_some(())
-        })
-        .await;
     }
 
     pub async fn gate(&self, at: usize) -> DispensingServiceClient<tonic::transport::Channel> {

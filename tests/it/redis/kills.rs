@@ -6,7 +6,7 @@ use crate::crash::Sent;
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
 use crate::support::redis::RedisServer;
-use crate::support::world::{DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense};
+use crate::support::world::{OTHER_PHARMACY, PHARMACY, code, connect, dispense, sold};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 use tonic::transport::Channel;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
-use tracegate::grpc::pb::purchase_service_client::PurchaseServiceClient;
 
 const GATEWAYS: usize = 3;
 const ROUNDS: u64 = 25;
@@ -98,14 +97,10 @@ async fn gateways_are_killed_and_nothing_is_lost_or_sold_twice() {
     }
     assert!(acknowledged > 500, "the load was real: {acknowledged}");
     // Each box is one unit, counted once, whoever finished its sale.
-    let channel = connect(&fleet.gateways[0].address).await;
     eventually("each sold box is counted once", || async {
         let mut counted = 0;
         for institution in [PHARMACY, OTHER_PHARMACY] {
-            let asked =
-                pb::GetPurchaseRequest { institution_code: institution.into(), catalog_code: DRUG.into() };
-            let found = PurchaseServiceClient::new(channel.clone()).get_purchase(asked).await.ok()?;
-            counted += found.into_inner().sold_quantity.parse::<usize>().ok()?;
+            counted += sold(&fleet.gateways[0].address, institution).await?.parse::<usize>().ok()?;
         }
         println!("{counted} counted, {} sold", sellers.len());
         (counted == sellers.len()).then_some(())

@@ -6,7 +6,7 @@ use crate::support::process::{GatewayProcess, page};
 use crate::support::redis::RedisServer;
 use crate::support::redis::proxy::{FaultProxy, Mode};
 use crate::support::world::{
-    DRUG, HOSPITAL, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
+    DRUG, HOSPITAL, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province, sold,
 };
 use std::fmt::Debug;
 use tempfile::TempDir;
@@ -14,7 +14,6 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
-use tracegate::grpc::pb::purchase_service_client::PurchaseServiceClient;
 
 type Gate = DispensingServiceClient<Channel>;
 
@@ -106,12 +105,8 @@ impl World {
 
     /// Waits until the other gateway counts so many units as sold: a gateway writes its share a moment after a sale.
     async fn counts(&self, institution: &str, units: &str) {
-        let asked =
-            || pb::GetPurchaseRequest { institution_code: institution.into(), catalog_code: DRUG.into() };
-        let purchases = PurchaseServiceClient::new(connect(&self.other.address).await);
         eventually(&format!("{units} sold by {institution}"), || async {
-            let found = purchases.clone().get_purchase(asked()).await.ok()?;
-            (found.into_inner().sold_quantity == units).then_some(())
+            (sold(&self.other.address, institution).await? == units).then_some(())
         })
         .await;
     }

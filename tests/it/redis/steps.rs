@@ -5,13 +5,12 @@ use crate::support::process::GatewayProcess;
 use crate::support::redis::RedisServer;
 use crate::support::redis::proxy::{FaultProxy, Mode};
 use crate::support::world::{
-    DRUG, OTHER_PHARMACY, PHARMACY, code, connect, dispense, document, load_province,
+    OTHER_PHARMACY, PHARMACY, code, connect, dispense, knows_the_province, load_province, sold,
 };
 use crate::support::{eventually, within};
 use std::time::Duration;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
-use tracegate::grpc::pb::purchase_service_client::PurchaseServiceClient;
 
 type Gate = DispensingServiceClient<tonic::transport::Channel>;
 
@@ -20,15 +19,6 @@ const SETTLED_MAX: Duration = Duration::from_secs(60);
 
 async fn gate(gateway: &GatewayProcess) -> Gate {
     Gate::new(connect(&gateway.address).await)
-}
-
-async fn knows_the_province(gate: &Gate) {
-    eventually("the registry is taken over", || async {
-        let check = pb::CheckRequest { document: Some(document(PHARMACY, "d", &[code(999)])) };
-        let decision = gate.clone().check(check).await.ok()?.into_inner().decision?;
-        (decision.verdict() == pb::Verdict::Allow).then_some(())
-    })
-    .await;
 }
 
 async fn verdict(gate: &Gate, institution: &str, request_id: &str) -> pb::Verdict {
@@ -42,12 +32,6 @@ async fn outcome(gate: &Gate) -> Option<pb::OutcomeState> {
     (found != pb::OutcomeState::InDoubt).then_some(found)
 }
 
-async fn sold(gateway: &GatewayProcess, institution: &str) -> String {
-    let asked = pb::GetPurchaseRequest { institution_code: institution.into(), catalog_code: DRUG.into() };
-    let mut purchases = PurchaseServiceClient::new(connect(&gateway.address).await);
-    purchases.get_purchase(asked).await.expect("an answer").into_inner().sold_quantity
-}
-
 /// The first gateway dies in the middle of a sale, where `held` says; `expected` = what became of the sale.
 async fn check(held: Mode, expected: pb::OutcomeState) {
     let server = RedisServer::start();
@@ -58,7 +42,7 @@ async fn check(held: Mode, expected: pb::OutcomeState) {
     let url = format!("redis://{}", proxy.address());
     let dying = GatewayProcess::start_in_fleet(dirs[0].path(), &url, &[]);
     let (there, here) = (gate(&other).await, gate(&dying).await);
-    knows_the_province(&here).await;
+    knows_the_province(&dying.address).await;
 
     proxy.set(held);
     let asking =
@@ -88,7 +72,8 @@ async fn check(held: Mode, expected: pb::OutcomeState) {
     let (ours, theirs) = if is_sold { ("2", "0") } else { ("0", "2") };
     for gateway in [&back, &other] {
         eventually("each box is counted once", || async {
-            let counted = (sold(gateway, PHARMACY).await, sold(gateway, OTHER_PHARMACY).await);
+            let counted =
+                (sold(&gateway.address, PHARMACY).await?, sold(&gateway.address, OTHER_PHARMACY).await?);
             (counted == (ours.to_owned(), theirs.to_owned())).then_some(())
         })
         .await;

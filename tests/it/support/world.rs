@@ -115,6 +115,24 @@ pub fn at(hour: i8, minute: i8) -> Timestamp {
     tracegate::domain::time::moment_of(local).expect("a moment of that day")
 }
 
+/// Units of [`DRUG`] that a gateway counts as sold by an institution; `None` = it does not say.
+pub async fn sold(address: &str, institution: &str) -> Option<String> {
+    let asked = pb::GetPurchaseRequest { institution_code: institution.into(), catalog_code: DRUG.into() };
+    let found = PurchaseServiceClient::new(connect(address).await).get_purchase(asked).await.ok()?;
+    Some(found.into_inner().sold_quantity)
+}
+
+/// Waits until a gateway has taken over the province that another one loaded.
+pub async fn knows_the_province(address: &str) {
+    let gate = DispensingServiceClient::new(connect(address).await);
+    super::eventually("the registry is taken over", || async {
+        let check = pb::CheckRequest { document: Some(document(PHARMACY, "d", &[code(999_999_999)])) };
+        let decision = gate.clone().check(check).await.ok()?.into_inner().decision?;
+        (decision.verdict() == pb::Verdict::Allow).then_some(())
+    })
+    .await;
+}
+
 /// A channel to an address.
 pub async fn connect(address: &str) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
