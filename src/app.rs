@@ -6,12 +6,15 @@ use crate::domain::party::Caller;
 use crate::engine::{
     Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping, Policies, PolicyMistake, PolicySource,
 };
+use crate::grpc::pb::bureau_service_server::BureauServiceServer;
 use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use crate::grpc::pb::history_service_server::HistoryServiceServer;
 use crate::grpc::pb::policy_service_server::PolicyServiceServer;
 use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
 use crate::grpc::pb::registry_service_server::RegistryServiceServer;
-use crate::grpc::{Dispensing, Door, Histories, PolicyDoor, Purchases, Registries, ScanLimits, Watch, pb};
+use crate::grpc::{
+    Bureaus, Dispensing, Door, Gate, Histories, PolicyDoor, Purchases, Registries, ScanLimits, Watch, pb,
+};
 use crate::http::Watched;
 use crate::policy_files;
 use crate::store::embedded::{EmbeddedStore, OpenError};
@@ -134,6 +137,7 @@ impl Gateway {
         let mut gauges = Gauges::of(Arc::clone(&engine));
         gauges.look().await;
         let mut watchers = follow_fleet(&engine, &stop);
+        watchers.extend(audit_nightly(config, &engine, &stop));
         watchers.push(tokio::spawn(measure(gauges, metrics.clone())));
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
@@ -241,6 +245,12 @@ pub async fn open_policies(config: &Config) -> Result<Policies, StartError> {
     tokio::task::spawn_blocking(move || Policies::load(source)).await?.map_err(StartError::Policy)
 }
 
+/// Audits each day once it is over, where the settings say so.
+fn audit_nightly(config: &Config, engine: &Arc<Engine>, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    let (engine, file, stop) = (Arc::clone(engine), config.data_dir.join("audited"), stop.clone());
+    config.audit_nightly.then(|| tokio::spawn(async move { engine.audit_nightly(file, stop).await }))
+}
+
 async fn open_store(config: &Config, now: Timestamp) -> Result<Arc<dyn Store>, StartError> {
     if let Some(redis) = &config.redis {
         return Ok(Arc::new(RedisStore::open(&config.data_dir, redis, now).await?));
@@ -268,6 +278,7 @@ async fn serve(
     let bytes = grpc.message_bytes_max;
     let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
     let histories = HistoryServiceServer::new(Histories(door.clone()));
+    let bureaus = BureauServiceServer::new(Bureaus(door.clone(), grpc.connection_age_max));
     let purchases = PurchaseServiceServer::new(Purchases(door.clone()));
     let policies = PolicyServiceServer::new(PolicyDoor(door.clone()));
     let registries = RegistryServiceServer::new(Registries(door));
@@ -279,12 +290,15 @@ async fn serve(
         .max_connection_age(grpc.connection_age_max)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .timeout(grpc.request_max)
+        // Outermost first: what the gate refuses is counted too.
         .layer(Watch::new())
+        .layer(Gate::new())
         .add_service(health)
         .add_optional_service(grpc.reflection.then_some(reflection))
         .add_service(dispensing.max_decoding_message_size(bytes))
         .add_service(policies.max_decoding_message_size(bytes))
         .add_service(histories.max_decoding_message_size(bytes))
+        .add_service(bureaus.max_decoding_message_size(bytes))
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -340,6 +354,7 @@ async fn say_serving(reporter: &HealthReporter, serving: bool) {
         DispensingServiceServer::<Dispensing>::NAME,
         PolicyServiceServer::<PolicyDoor>::NAME,
         HistoryServiceServer::<Histories>::NAME,
+        BureauServiceServer::<Bureaus>::NAME,
         PurchaseServiceServer::<Purchases>::NAME,
         RegistryServiceServer::<Registries>::NAME,
     ];

@@ -41,6 +41,8 @@ pub struct Config {
     pub policy_files: Vec<PathBuf>,
     /// Rule files over the built-in ones that are judged beside those in force; empty = none.
     pub shadow_files: Vec<PathBuf>,
+    /// Each day is judged again once it is over.
+    pub audit_nightly: bool,
     /// What a request may bring.
     pub limits: Limits,
     /// How long requests in flight may take to finish at shutdown.
@@ -97,6 +99,7 @@ struct Raw {
     redis: RawRedis,
     index: RawIndex,
     policy: RawPolicy,
+    cases: RawCases,
     limits: RawLimits,
     shutdown: RawShutdown,
     log: RawLog,
@@ -133,6 +136,11 @@ struct RawIndex {
 struct RawPolicy {
     files: Vec<PathBuf>,
     shadow_files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawCases {
+    audit_nightly: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -252,7 +260,8 @@ impl Raw {
 
     fn into_config(self, listen: SocketAddr, http_listen: Option<SocketAddr>) -> Config {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self { grpc, http: _, store, redis, index, policy, limits, shutdown, log, telemetry } = self;
+        let Self { grpc, http: _, store, redis, index, policy, cases, limits, shutdown, log, telemetry } =
+            self;
         Config {
             grpc: Grpc {
                 listen,
@@ -276,6 +285,7 @@ impl Raw {
                 false_positives_per_mille: index.false_positives_per_mille,
             },
             index_save_every: seconds(index.save_seconds),
+            audit_nightly: cases.audit_nightly,
             policy_files: policy.files,
             shadow_files: policy.shadow_files,
             limits: Limits {

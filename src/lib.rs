@@ -15,6 +15,7 @@ pub mod grpc;
 pub mod http;
 pub mod index;
 pub mod policy_files;
+pub mod sheets;
 pub mod store;
 mod sync;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! The command line: what can be measured, and with which settings.
 
+mod cases;
 mod past;
 mod redis;
 
@@ -14,6 +15,7 @@ use crate::scenarios::scale::scale;
 use crate::scenarios::{self, Settings, World};
 use crate::target::LoopbackAddress;
 use anyhow::{Context, Result, bail};
+use cases::CasesArgs;
 use clap::{Args, Parser, Subcommand};
 use past::{ImportArgs, ScaleArgs};
 use prost::Message;
@@ -41,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   load-tests engine                              the engine's own work, no gRPC, no sync
   load-tests import --codes 1000000              past sales through `tracegate import sales`
   load-tests scale --large 10000000              disk, memory, speed and start with 10 million sold codes
+  load-tests cases --large 1000000               pages and summaries of a million cases
   load-tests redis                               a gateway over Redis, beside a bare handler over it; a fleet
   load-tests redis-memory --codes 5000000        Redis' memory for a sold code
   load-tests all                                 engine, check, dispense and scan, one after the other";
@@ -60,6 +63,8 @@ enum Command {
     Import(ImportArgs),
     /// What sold codes cost by the million: disk, memory, claims per second, start to ready.
     Scale(ScaleArgs),
+    /// Cases by the million: pages, summaries, histories, exports; and what case keeping adds to a duplicate.
+    Cases(CasesArgs),
     /// Over a Redis of its own: beside a handler that does only SET NX, synced always, and in a fleet of two.
     #[command(after_help = redis::SPEED_HELP)]
     Redis(RedisArgs),
@@ -188,6 +193,12 @@ struct EngineArgs {
     /// Documents that are under way together.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
+    /// Dispense each document's boxes once more, under another document: a duplicate.
+    #[arg(long)]
+    again: bool,
+    /// Keep no cases and count nothing: what is left out is what they add.
+    #[arg(long)]
+    without_books: bool,
     #[command(flatten)]
     shape: ShapeArgs,
     #[command(flatten)]
@@ -231,6 +242,7 @@ async fn run_command(command: Command) -> Result<()> {
         Command::Engine(args) => finish(engine(args.settings()?).await?, &args.output),
         Command::Import(args) => finish(scenarios::import(args.settings()?).await?, &args.output),
         Command::Scale(args) => finish(scale(args.settings()?).await?, &args.output),
+        Command::Cases(args) => finish(scenarios::cases::cases(args.settings()?).await?, &args.output),
         Command::Redis(args) => finish(redis_speed(args.settings()?).await?, args.output()),
         Command::RedisMemory(args) => finish(redis_memory(args.settings()?).await?, &args.output),
         Command::All(args) => all(&args).await,
@@ -259,6 +271,8 @@ async fn all(args: &LoadArgs) -> Result<()> {
         prepared: 0,
         rounds: args.rounds,
         in_flight: args.in_flight,
+        again: false,
+        without_books: false,
         shape: args.shape.clone(),
         world: WorldArgs { data_dir: None, ..args.gateway.world.clone() },
         output: args.output.clone(),
@@ -335,6 +349,8 @@ impl EngineArgs {
             prepared: self.prepared,
             rounds: self.rounds.into(),
             in_flight: self.in_flight.into(),
+            again: self.again,
+            without_books: self.without_books,
             shape: self.shape.shape()?,
             world: self.world.world()?,
         })

@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result};
 use std::path::Path;
+use tracegate::domain::party::InstitutionCode;
 
 /// Members of one chain.
 const CHAIN_MEMBERS: usize = 8;
@@ -114,6 +115,11 @@ impl Province {
             request_id: format!("018f2c5e-7000-7000-8000-{number:012x}"),
             lines: (0..lines).map(line).collect(),
         }
+    }
+
+    /// The codes of its institutions.
+    pub fn institution_codes(&self) -> Result<Vec<InstitutionCode>> {
+        self.institutions.iter().map(|i| Ok(InstitutionCode::parse(&i.code)?)).collect()
     }
 
     /// Writes the files that `tracegate import` reads.

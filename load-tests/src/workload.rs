@@ -102,7 +102,7 @@ impl Unary for Dispense {
 
 fn dispense_request(sale: Sale) -> pb::DispenseRequest {
     let request_id = sale.request_id.clone();
-    pb::DispenseRequest { request_id, document: Some(document(sale)), hold: false }
+    pb::DispenseRequest { request_id, document: Some(document(sale)), ..Default::default() }
 }
 
 /// `Dispense` of documents with fresh codes over a `Scan` stream; the correlation id is the number.

@@ -11,6 +11,8 @@
 
 #[path = "it/answers.rs"]
 mod answers;
+#[path = "it/cases.rs"]
+mod cases;
 #[path = "it/past.rs"]
 mod past;
 #[path = "it/program.rs"]

@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(required = true)]
     codes: Vec<String>,
     /// A running gateway to ask.
-    #[arg(long, value_name = "ADDRESS", requires = "institution")]
+    #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", requires = "institution")]
     to: Option<String>,
     /// The institution that would dispense.
     #[arg(long, value_name = "CODE", requires = "to")]

@@ -3,6 +3,7 @@
 use crate::app::Gateway;
 use crate::clock::ManualClock;
 use crate::config::Config;
+use crate::grpc::pb::bureau_service_client::BureauServiceClient;
 use crate::grpc::pb::dispensing_service_client::DispensingServiceClient;
 use crate::grpc::pb::history_service_client::HistoryServiceClient;
 use crate::grpc::pb::policy_service_client::PolicyServiceClient;
@@ -24,6 +25,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Clients of all services over one connection.
 #[derive(Debug, Clone)]
 pub struct Clients {
+    /// Cases.
+    pub bureau: BureauServiceClient<Channel>,
     /// The gate.
     pub dispensing: DispensingServiceClient<Channel>,
     /// Rules.
@@ -42,9 +45,10 @@ impl Clients {
         let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let endpoint = Endpoint::from_shared(uri).with_context(|| format!("{address:?} is no address"))?;
         let channel = endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true).connect().await.with_context(|| {
-            format!("no gateway answers at {address}; start one with `tracegate serve`, or say where with --to")
+            format!("no gateway answers at {address}; start one with `tracegate serve`, or say where with --gateway")
         })?;
         Ok(Self {
+            bureau: BureauServiceClient::new(channel.clone()),
             dispensing: DispensingServiceClient::new(channel.clone()),
             policy: PolicyServiceClient::new(channel.clone()),
             history: HistoryServiceClient::new(channel.clone()),
@@ -92,6 +96,8 @@ impl Embedded {
         }
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http_listen = None;
+        // The clock is set by hand: nights pass when a message says so, and nobody waits for them.
+        config.audit_nightly = false;
         config.policy_files = policy_files.to_vec();
         let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
         let gateway = Gateway::start(&config, Arc::<ManualClock>::clone(&clock)).await?;

@@ -1,15 +1,21 @@
 //! `demo`: a morning at several counters, on an embedded gateway, with nothing else needed.
 
+use super::cases;
 use super::connect::{Clients, Embedded};
 use super::files::{Reject, Row, read_rows};
 use super::play::{Played, Player};
 use super::replay::{Folder, Rejects, load_registry};
+use super::report::compliance;
 use super::show::{Summary, say, table};
 use crate::clock::Stopwatch;
 use crate::domain::party::Institution;
 use crate::domain::time::local_time;
+use crate::grpc::{CALLER_KEY, pb};
 use anyhow::{Context, Result, bail};
+use rust_decimal::Decimal;
 use std::collections::HashMap;
+use tonic::Request;
+use tonic::metadata::MetadataValue;
 
 /// A small province, shipped with the program.
 const PROVINCE: &[(&str, &str)] = &[
@@ -65,10 +71,12 @@ pub(super) async fn run(args: Args) -> Result<()> {
         summary.add(&played);
         rows.add_row(row(&played, &names, args.lang));
     }
-    embedded.stop().await;
     say(format!("{rows}\n{summary}"))?;
+    count_reminders(&mut clients).await?;
+    let closed = walk_case(&mut clients).await?;
+    embedded.stop().await;
     if args.json {
-        say(format!("{}", json(&summary, clock.elapsed().as_millis())))?;
+        say(format!("{}", json(&summary, closed, clock.elapsed().as_millis())))?;
     }
     Ok(())
 }
@@ -111,7 +119,70 @@ fn visible(scanned: &str) -> String {
     scanned.chars().map(|c| if c.is_control() { '␣' } else { c }).collect()
 }
 
-fn json(summary: &Summary, elapsed_ms: u128) -> serde_json::Value {
+/// The day of the morning.
+const DAY: &str = "2026-03-18";
+
+/// What the counters were reminded of.
+async fn count_reminders(clients: &mut Clients) -> Result<()> {
+    say("\nWhat the counters were reminded of, by rule; none of these sales was taken back:")?;
+    let asked = pb::SummarizeComplianceRequest {
+        first_day: DAY.to_owned(),
+        last_day: DAY.to_owned(),
+        by: pb::ComplianceBy::Rule.into(),
+        ..pb::SummarizeComplianceRequest::default()
+    };
+    compliance::print(&clients.bureau.summarize_compliance(asked).await?.into_inner())
+}
+
+/// What is done to the case, by whom, with which words.
+const WALK: [(pb::CaseAction, Who, &str, &str); 4] = [
+    (pb::CaseAction::Push, Who::Bureau, "李明", ""),
+    (pb::CaseAction::Explain, Who::Institution, "王芳", "进货单已核对，可能扫错了货架上的样品"),
+    (pb::CaseAction::BeginReview, Who::Bureau, "李明", ""),
+    (pb::CaseAction::Close, Who::Bureau, "李明", "经核实该追溯码重复结算，追回"),
+];
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Bureau,
+    Institution,
+}
+
+/// Walks the dearest case of the morning from detection to closure; gives how many cases there are.
+async fn walk_case(clients: &mut Clients) -> Result<u64> {
+    let listed = clients.bureau.list_cases(pb::ListCasesRequest::default()).await?.into_inner().cases;
+    let yuan = |case: &pb::Case| case.at_stake.parse::<Decimal>().unwrap_or_default();
+    let mut case = listed.iter().max_by_key(|case| yuan(case)).context("no case was opened")?.clone();
+    let duplicate = case.sales.iter().find(|sale| sale.side() == pb::CaseSide::Duplicate);
+    let institution = duplicate.context("no duplicate")?.institution_code.clone();
+    say(format!(
+        "\nThe morning left {} cases of duplicate codes. One of them, from detection to closure:",
+        listed.len()
+    ))?;
+    for (action, who, person, note) in WALK {
+        let mut request = Request::new(pb::AdvanceCaseRequest {
+            case_id: case.case_id.clone(),
+            action: action.into(),
+            person: person.to_owned(),
+            note: note.to_owned(),
+            ending: pb::CaseEnding::Violation.into(),
+            ..pb::AdvanceCaseRequest::default()
+        });
+        let caller = match who {
+            Who::Bureau => format!("bureau {}", case.place_of_care.get(..4).unwrap_or_default()),
+            Who::Institution => format!("institution {institution}"),
+        };
+        request.metadata_mut().insert(CALLER_KEY, MetadataValue::try_from(caller)?);
+        clients.bureau.advance_case(request).await?;
+    }
+    let asked = pb::GetCaseRequest { case_id: case.case_id.clone() };
+    case = clients.bureau.get_case(asked).await?.into_inner().case.context("the case")?;
+    cases::print(&case, false)?;
+    Ok(listed.len() as u64)
+}
+
+fn json(summary: &Summary, cases: u64, elapsed_ms: u128) -> serde_json::Value {
     serde_json::json!({
         "documents": summary.documents,
         "codes": summary.codes,
@@ -120,6 +191,7 @@ fn json(summary: &Summary, elapsed_ms: u128) -> serde_json::Value {
         "block": summary.verdict("BLOCK"),
         "findings": summary.findings,
         "duplicates": summary.duplicates,
+        "cases": cases,
         "elapsed_ms": u64::try_from(elapsed_ms).unwrap_or(u64::MAX),
     })
 }

@@ -35,7 +35,7 @@ struct FileArgs {
     /// The CSV file (UTF-8, with a header).
     file: PathBuf,
     /// The gateway, on this machine: loading is for its operator.
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
+    #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
     /// Where refused rows go [default: FILE.rejects.csv].
     #[arg(long, value_name = "FILE")]

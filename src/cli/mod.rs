@@ -1,9 +1,12 @@
 //! Door 3: the command line, for people and scripts. Everything that touches data goes through the gRPC door.
 
+mod audit;
+mod cases;
 mod check;
 mod connect;
 mod demo;
 pub mod files;
+mod history;
 mod import;
 mod load;
 mod migrate;
@@ -11,6 +14,7 @@ pub mod nhsa;
 pub mod play;
 mod policy;
 mod replay;
+mod report;
 mod sales;
 mod serve;
 pub mod show;
@@ -33,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   tracegate demo                                     a morning at several counters, nothing else needed
   tracegate serve --data-dir /var/lib/tracegate      run a gateway
   tracegate import drugs drugs.csv                   load the prefix map into it
+  tracegate cases list --state detected              what the bureau has to look at
   tracegate check ']C183003850000000131888'          what is this code?
   tracegate replay --registry DIR messages.jsonl --out verdicts.jsonl";
 
@@ -48,6 +53,14 @@ enum Command {
     Import(import::Args),
     /// Say what codes are, and what a gateway would answer.
     Check(check::Args),
+    /// Cases of duplicate codes: list, show, push, explain, review, close, watch (重复追溯码案件).
+    Cases(cases::Args),
+    /// Judge a day or a month again with what is known now (复核).
+    Audit(audit::Args),
+    /// Everything that is recorded of a code, whoever sold it; each look is recorded (追溯码流向).
+    History(history::Args),
+    /// What cases add up to: by division, institution, drug, class, day or month (统计报表).
+    Report(report::Args),
     /// Move everything of a store into another: from a data directory to Redis, or back.
     Migrate(migrate::Args),
     /// Check rule files, explain which rule applies and why, change rules without a stop, try them in the shadow.
@@ -74,6 +87,10 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Replay(args) => replay::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Cases(args) => cases::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
+        Command::History(args) => history::run(args).await,
+        Command::Report(args) => report::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Policy(args) => policy::run(args).await,
         Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),

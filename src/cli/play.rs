@@ -311,7 +311,11 @@ fn dispense_request(
         occurred_at: None,
         lines: document.lines.into_iter().zip(&numbers.numbers).map(sale_line).collect(),
     };
-    pb::DispenseRequest { request_id: document.request_id, document: Some(wire), hold: false }
+    pb::DispenseRequest {
+        request_id: document.request_id,
+        document: Some(wire),
+        ..pb::DispenseRequest::default()
+    }
 }
 
 fn sale_line((line, number): (SaleLine, &u32)) -> pb::Line {

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// A running gateway, instead of an embedded one.
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["data_dir", "policy"])]
+    #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", conflicts_with_all = ["data_dir", "policy"])]
     to: Option<String>,
     /// Where the embedded gateway keeps its data [default: a temporary directory].
     #[arg(long, value_name = "DIR")]

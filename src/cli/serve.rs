@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[command(after_help = "Examples:
   tracegate serve
   tracegate serve --listen 127.0.0.1:6000 --data-dir /var/lib/tracegate
+  tracegate serve --listen 10.0.0.5:50051 --insecure
   TRACEGATE_STORE_URL=redis://127.0.0.1:6379 tracegate serve --init-codes 10000000
   TRACEGATE_LOG_FORMAT=json tracegate serve --config tracegate.toml
 
@@ -35,6 +36,10 @@ pub(super) struct Args {
     /// Where to keep the data, instead of store.data_dir.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Listen where others than this machine can reach it, though callers are believed what they say they are: only
+    /// behind a proxy that checks them, in a network of its own.
+    #[arg(long)]
+    insecure: bool,
     /// Makes a deployment in an empty Redis that has room for so many codes; changes nothing where one stands.
     #[arg(long, value_name = "CODES")]
     init_codes: Option<u64>,
@@ -49,6 +54,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         Some(text) => Some(text.parse().with_context(|| format!("--http {text:?} is no address with port"))?),
     };
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
+    check_reach(config.grpc.listen, args.insecure)?;
     match (&mut config.redis, args.init_codes) {
         (Some(redis), codes) => redis.init_codes = codes,
         (None, Some(_)) => bail!("--init-codes is for a store in Redis; set store.url (TRACEGATE_STORE_URL)"),
@@ -59,12 +65,34 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let mut signals = Signals::new()?;
     let gateway = Gateway::start(&config, Arc::new(SystemClock)).await?;
     announce(&gateway);
+    warn_if_reachable(gateway.address());
     while signals.next().await == Told::ReadPolicy {
         gateway.reload_policy().await;
     }
     gateway.stop(async { while signals.next().await == Told::ReadPolicy {} }).await;
     traces.flush().await;
     Ok(())
+}
+
+/// Refuses an address that others can reach: without TLS and authentication everybody there may be anybody.
+fn check_reach(address: SocketAddr, insecure: bool) -> Result<()> {
+    if address.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    bail!(
+        "grpc.listen is {address}, which others than this machine can reach, and this gateway has neither TLS nor \
+         authentication: it believes callers what they say they are. Listen on 127.0.0.1 behind a proxy that checks \
+         them, or say --insecure where the network lets nobody but that proxy through"
+    )
+}
+
+/// In every banner: whoever reads the log must not take this gateway for a guarded one.
+fn warn_if_reachable(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        let warning = "--insecure: whoever reaches this address may say to be any institution or bureau";
+        tracing::warn!(%address, "{warning}");
+        eprintln!("WARNING {warning} ({address})");
+    }
 }
 
 /// Says where it listens. Nobody has to read it: a closed standard output must not end the gateway.

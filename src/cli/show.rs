@@ -1,7 +1,7 @@
 //! What people see: progress bars, tables, summaries.
 
 use super::play::Played;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -38,6 +38,13 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     }
     table.set_header(header);
     table
+}
+
+/// Keeps the texts of a column in one piece: they are there to be copied.
+pub(super) fn keep_whole(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
 }
 
 /// What many verdicts add up to.

@@ -1,8 +1,10 @@
 //! The trade itself. No async, no IO, no clock, no wire: the same input gives the same output.
 //!
 //! Reading order: [`code`] what was scanned, [`party`] and [`drug`] who and what, [`document`] what a caller
-//! brings, [`claim`] what is known of one code, [`policy`] which rules hold, [`judge`] the verdict.
+//! brings, [`claim`] what is known of one code, [`policy`] which rules hold, [`judge`] the verdict, [`case`] what the
+//! bureau keeps of duplicates.
 
+pub mod case;
 pub mod claim;
 pub mod code;
 pub mod document;
@@ -14,5 +16,7 @@ pub mod party;
 pub mod policy;
 pub mod purchase;
 pub mod registry;
+pub mod stored;
+pub mod tally;
 pub mod time;
 pub mod verdict;

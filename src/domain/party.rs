@@ -35,6 +35,9 @@ impl InstitutionCode {
         Ok(Self { kind, digits })
     }
 
+    /// Whose requests are the bureau's own: no institution has this code.
+    pub const NOBODY: Self = Self { kind: InstitutionKind::Hospital, digits: 0 };
+
     /// The kind that its first letter names.
     pub const fn kind(self) -> InstitutionKind {
         self.kind

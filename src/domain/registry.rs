@@ -1,6 +1,6 @@
 //! What is known of institutions, drugs, the no-code list, own schemes and purchase feeds: one snapshot.
 
-use crate::domain::code::OwnScheme;
+use crate::domain::code::{CodeKey, OwnScheme};
 use crate::domain::drug::{Drug, NoCodeEntry, PackLevel};
 use crate::domain::party::{Institution, InstitutionCode, InstitutionStatus};
 use crate::domain::purchase::{FeedScope, PurchaseFeed};
@@ -22,6 +22,30 @@ pub enum RegistryRow {
     OwnScheme(OwnScheme),
     /// How far purchase data is complete.
     Feed(PurchaseFeed),
+    /// Codes that their maker printed more than once.
+    MakersError(MakersError),
+}
+
+/// Codes that their maker printed more than once, by notice of a bureau (white list).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakersError {
+    /// The first code.
+    pub first: CodeKey,
+    /// The last code, inclusive; the same as the first for a single one.
+    pub last: CodeKey,
+    /// The notice.
+    pub notice_no: String,
+    /// What it says.
+    pub note: String,
+    /// The notice was withdrawn: the entry is kept and counts no more.
+    pub withdrawn: bool,
+}
+
+impl MakersError {
+    /// Whether it speaks of a code.
+    pub fn covers(&self, key: &CodeKey) -> bool {
+        !self.withdrawn && (&self.first..=&self.last).contains(&key)
+    }
 }
 
 impl RegistryRow {
@@ -37,6 +61,7 @@ impl RegistryRow {
                 e.valid_from.map(|d| d.to_string()).unwrap_or_default(),
             ],
             Self::OwnScheme(s) => vec!["s".to_owned(), s.issuer.clone(), s.pattern.clone()],
+            Self::MakersError(e) => vec!["m".to_owned(), e.first.to_string(), e.last.to_string()],
             Self::Feed(f) => match &f.scope {
                 FeedScope::Institution(code) => vec!["f".to_owned(), code.to_string()],
                 FeedScope::DivisionPrefix(prefix) => vec!["f".to_owned(), format!("{prefix}*")],
@@ -60,6 +85,8 @@ pub struct Registry {
     schemes: Vec<OwnScheme>,
     feeds_of_institutions: BTreeMap<InstitutionCode, Timestamp>,
     feeds_of_divisions: BTreeMap<String, Timestamp>,
+    /// In order of their first codes.
+    makers_errors: Vec<MakersError>,
 }
 
 impl Registry {
@@ -82,6 +109,13 @@ impl Registry {
                 match self.schemes.binary_search_by_key(&place(&scheme), place) {
                     Ok(at) => self.schemes.splice(at..=at, [scheme]).for_each(drop),
                     Err(at) => self.schemes.insert(at, scheme),
+                }
+            }
+            RegistryRow::MakersError(entry) => {
+                let place = |e: &MakersError| (e.first.clone(), e.last.clone());
+                match self.makers_errors.binary_search_by_key(&place(&entry), place) {
+                    Ok(at) => self.makers_errors.splice(at..=at, [entry]).for_each(drop),
+                    Err(at) => self.makers_errors.insert(at, entry),
                 }
             }
             RegistryRow::Feed(PurchaseFeed { scope, complete_up_to }) => match scope {
@@ -110,6 +144,12 @@ impl Registry {
     /// The institution with that code.
     pub fn institution(&self, code: InstitutionCode) -> Option<&Institution> {
         self.institutions.get(&code).map(Arc::as_ref)
+    }
+
+    /// The institutions of a chain, in no order.
+    pub fn members_of(&self, chain_group: &str) -> Vec<InstitutionCode> {
+        let in_chain = |i: &&Arc<Institution>| i.chain_group.as_deref() == Some(chain_group);
+        self.institutions.values().filter(in_chain).map(|institution| institution.code).collect()
     }
 
     /// The product that a code prefix stands for.
@@ -162,6 +202,17 @@ impl Registry {
         let division = institution.division.to_string();
         let prefixes = (0..=division.len()).rev().filter_map(|length| division.get(..length));
         prefixes.filter_map(|prefix| self.feeds_of_divisions.get(prefix)).next().copied()
+    }
+
+    /// The notice by which the maker of a code printed it more than once.
+    pub fn makers_error(&self, key: &CodeKey) -> Option<&MakersError> {
+        let end = self.makers_errors.partition_point(|entry| entry.first <= *key);
+        self.makers_errors.get(..end)?.iter().rev().find(|entry| entry.covers(key))
+    }
+
+    /// Every entry of the list of makers' errors, withdrawn ones too, in order of their first codes.
+    pub fn makers_errors(&self) -> &[MakersError] {
+        &self.makers_errors
     }
 
     /// Up to when the oldest purchase feed of each province is complete, by the province's two digits; a feed for

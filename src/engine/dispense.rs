@@ -1,5 +1,6 @@
 //! Check, dispense, return, report: documents that are judged and recorded.
 
+use super::attempt::Attempt;
 use super::repeat::{difference, repeat};
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply, request_key};
 use crate::clock::Stopwatch;
@@ -10,12 +11,11 @@ use crate::domain::judge::{
     ClaimChange, Grounds, Judgement, Mode, Reading, SaleFacts, judge_movement, judge_return, judge_sale,
 };
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
-use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
+use crate::domain::party::{Caller, InstitutionCode};
 use crate::domain::registry::Registry;
 use crate::domain::verdict::Verdict;
-use crate::store::{AwaitedKey, Change, CommitError, OutcomeChange, StoreError};
+use crate::store::{CommitError, StoreError};
 use crate::telemetry;
-use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -29,16 +29,20 @@ impl Engine {
         Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
     }
 
-    /// The gate: judges a document and claims its codes, as a sale or as a hold.
+    /// The gate: judges a document and claims its codes, as a sale or as a hold. `reason` = why the operator goes on
+    /// after a reminder; it is no part of what is asked, and may follow with the same request sent again.
     pub async fn dispense(
         &self,
         caller: &Caller,
         request_id: &str,
         document: Document,
         hold: bool,
+        reason: Option<&str>,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::Dispense { document, hold }).await
+        self.limits.check_reason("go_on_reason", reason)?;
+        let asked = Recorded::Dispense { document, hold };
+        self.decide(caller, request_id, asked, reason).await
     }
 
     /// Takes goods back.
@@ -49,8 +53,7 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: false })
-            .await
+        self.decide(caller, request_id, Recorded::Return { document, reported: false }, None).await
     }
 
     /// Records a sale that already happened, with findings.
@@ -61,7 +64,7 @@ impl Engine {
         document: Document,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::ReportedSale(document)).await
+        self.decide(caller, request_id, Recorded::ReportedSale(document), None).await
     }
 
     /// Records a return that already happened.
@@ -72,8 +75,7 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(caller, request_id, document.institution, Recorded::Return { document, reported: true })
-            .await
+        self.decide(caller, request_id, Recorded::Return { document, reported: true }, None).await
     }
 
     /// Records a movement inside.
@@ -84,7 +86,7 @@ impl Engine {
         movement: Movement,
     ) -> Result<Reply, EngineError> {
         self.limits.check_scans("movement.codes", &movement.scanned)?;
-        self.decide(caller, request_id, movement.institution, Recorded::Movement(movement)).await
+        self.decide(caller, request_id, Recorded::Movement(movement), None).await
     }
 
     /// Answers a request the first time, and every time after the same way.
@@ -92,15 +94,16 @@ impl Engine {
         &self,
         caller: &Caller,
         request_id: &str,
-        institution: InstitutionCode,
         mut body: Recorded,
+        reason: Option<&str>,
     ) -> Result<Reply, EngineError> {
+        let institution = body.institution();
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
         let _in_flight = self.in_flight.enter(&key);
         let (call, started) = (call_of(&body), Stopwatch::start());
         let asks = std::iter::once(Ask::Index).chain(std::iter::repeat(Ask::Ledger));
-        if let Some(beside) = self.beside_ledger(call, &key, &body, started).await {
+        if let Some(beside) = self.beside_ledger(call, &key, &body, reason, started).await {
             return beside;
         }
         for ask in asks.take(ATTEMPTS_MAX) {
@@ -108,11 +111,7 @@ impl Engine {
             let guessed = ask == Ask::Index && self.store.is_far();
             let known = if guessed { None } else { self.store.outcome(&key).await? };
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
-                let again = repeat(&key, outcome, &RequestBody::Recorded(body));
-                if again.is_ok() {
-                    telemetry::repeated(call);
-                }
-                return again;
+                return self.answer_again(call, &key, outcome, body, reason).await;
             }
             let judged = self.judge(ask, &body, request_id).await;
             let decides = |(answer, ..): &(Answer, _, _)| answer.verdict != Verdict::Pending;
@@ -123,17 +122,15 @@ impl Engine {
                 return self.leave_undecided(call, &key, body, known.as_ref(), started).await;
             }
             let (answer, judgement, facts) = judged?;
-            let attempt = if judgement.verdict == Verdict::Pending {
-                Attempt::undecided(&key, body, answer, known.as_ref())
-            } else {
-                Attempt::decided(&key, body, answer, judgement, &facts, known.as_ref())
-            };
+            let judged = (answer, judgement, &facts);
+            let (attempt, unexplained) = self.attempt((&key, body), judged, known.as_ref(), reason).await?;
             let committed = self.store.commit(&attempt.change).await;
             let answer;
             (body, answer) = attempt.given_back()?;
             match committed {
                 Ok(()) => {
                     count(call, &answer, started);
+                    self.keep_reason(&unexplained, reason).await?;
                     self.judge_beside(call, &key, &body, &answer, &facts).await;
                     return Ok(Reply::first(answer));
                 }
@@ -146,6 +143,37 @@ impl Engine {
             }
         }
         Err(EngineError::Contended)
+    }
+
+    /// What a judgement wants to record, and the earlier requests that a reason is for too.
+    async fn attempt(
+        &self,
+        (key, body): (&RequestKey, Recorded),
+        (answer, judgement, facts): (Answer, Judgement, &Facts),
+        known: Option<&Outcome>,
+        reason: Option<&str>,
+    ) -> Result<(Attempt, Vec<RequestKey>), EngineError> {
+        if judgement.verdict == Verdict::Pending {
+            return Ok((Attempt::undecided(key, body, answer, known), Vec::new()));
+        }
+        let mut follows = self.what_follows((key, &body), &answer, &judgement, facts, reason).await?;
+        let unexplained = std::mem::take(&mut follows.unexplained);
+        Ok((Attempt::decided(key, body, answer, judgement, facts, known, follows), unexplained))
+    }
+
+    /// The first answer to a request once more, or why there is none.
+    async fn answer_again(
+        &self,
+        call: &'static str,
+        key: &RequestKey,
+        outcome: &Outcome,
+        body: Recorded,
+        reason: Option<&str>,
+    ) -> Result<Reply, EngineError> {
+        let again = repeat(key, outcome, &RequestBody::Recorded(body))?;
+        telemetry::repeated(call);
+        self.keep_reason(std::slice::from_ref(key), reason).await?;
+        Ok(again)
     }
 
     /// Gathers the facts of a request and judges them.
@@ -282,89 +310,4 @@ fn may_be_judged(known: &Outcome, body: &Recorded) -> bool {
             .body
             .as_ref()
             .is_some_and(|before| difference(before, &RequestBody::Recorded(body.clone())).is_none())
-}
-
-/// What one judgement wants to record. It holds request and answer while they are written, and gives them back.
-pub(super) struct Attempt {
-    pub change: Change,
-    /// Where the change does not hold them.
-    kept: (Option<Recorded>, Option<Answer>),
-}
-
-impl Attempt {
-    /// Remembers that a request is in doubt, so that asking for its outcome does not close it.
-    pub fn undecided(key: &RequestKey, body: Recorded, answer: Answer, known: Option<&Outcome>) -> Self {
-        if known.is_some() {
-            return Self { change: Change::default(), kept: (Some(body), Some(answer)) };
-        }
-        let outcome = Outcome::undecided(RequestBody::Recorded(body));
-        let outcomes = vec![OutcomeChange { key: key.clone(), expected: None, outcome }];
-        Self { change: Change { outcomes, ..Change::default() }, kept: (None, Some(answer)) }
-    }
-
-    /// Everything that an answer changes.
-    pub fn decided(
-        key: &RequestKey,
-        body: Recorded,
-        answer: Answer,
-        judgement: Judgement,
-        facts: &Facts,
-        known: Option<&Outcome>,
-    ) -> Self {
-        let pool = facts.knowledge.pool_of(key.institution);
-        let awaited = judgement.awaited.into_iter().map(|question| AwaitedKey {
-            pool: pool.clone(),
-            catalog_code: question.catalog_code,
-            request: key.clone(),
-            line: question.line,
-        });
-        let sold = if judgement.hold_expires_at.is_some() {
-            Vec::new()
-        } else {
-            sold_by(key.institution, &facts.knowledge, &judgement.sold, Decimal::ONE)
-        };
-        let document =
-            facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document));
-        let decided = Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold);
-        let outcome = Outcome { version: known.map_or(decided.version, |o| o.next_version()), ..decided };
-        let expected = known.map(|o| o.version);
-        let change = Change {
-            claims: judgement.claims,
-            outcomes: vec![OutcomeChange { key: key.clone(), expected, outcome }],
-            document,
-            sold,
-            awaited: awaited.collect(),
-            settled: Vec::new(),
-        };
-        Self { change, kept: (None, None) }
-    }
-
-    pub fn given_back(self) -> Result<(Recorded, Answer), EngineError> {
-        let Self { mut change, kept: (mut body, mut answer) } = self;
-        if let Some(OutcomeChange { outcome, .. }) = change.outcomes.pop() {
-            if let Some(RequestBody::Recorded(recorded)) = outcome.body {
-                body = Some(recorded);
-            }
-            answer = outcome.answer.or(answer);
-        }
-        body.zip(answer).ok_or(EngineError::Contended)
-    }
-}
-
-/// Units as they are added to an institution's own balance and to its chain's. `factor` = 1, or -1 to take back.
-pub(super) fn sold_by(
-    institution: InstitutionCode,
-    knowledge: &Knowledge,
-    sold: &[(String, Decimal)],
-    factor: Decimal,
-) -> Vec<(Pool, String, Decimal)> {
-    let own = Pool::Institution(institution);
-    let pooled =
-        knowledge.registry.institution(institution).map(Institution::pool).filter(|pool| *pool != own);
-    let pools = [Some(own), pooled];
-    let rows = pools
-        .iter()
-        .flatten()
-        .flat_map(|pool| sold.iter().map(|(code, units)| (pool.clone(), code.clone(), *units * factor)));
-    rows.collect()
 }

@@ -1,13 +1,14 @@
 //! A box that was sold twice while the ledger had lost its first sale: both sales stand, each with what was found,
 //! and the request that is on record too late is corrected.
 
+use super::cases::Touched;
 use super::{ATTEMPTS_MAX, Engine, EngineError};
 use crate::domain::claim::{Event, History, Standing};
 use crate::domain::code::CodeKey;
 use crate::domain::judge::{ClaimChange, lens};
 use crate::domain::outcome::{Correction, Outcome, RequestKey};
 use crate::domain::verdict::{Enforcement, Reason};
-use crate::store::{Change, CommitError, DoubleSale, OutcomeChange};
+use crate::store::{Change, DoubleSale, OutcomeChange};
 use crate::telemetry;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -38,22 +39,20 @@ impl Engine {
 
     async fn judge_double(&self, double: &DoubleSale) -> Result<(), EngineError> {
         for _ in 0..ATTEMPTS_MAX {
-            let stands = self.store.histories(std::slice::from_ref(&double.key)).await?;
-            let stands = stands.into_iter().next().flatten().unwrap_or_default();
+            let stands = self.history_of(&double.key).await?.unwrap_or_default();
             let Some(history) = self.merged(&stands, &double.ours) else { return Ok(()) };
             let expected = (!stands.events.is_empty()).then_some(stands.version);
+            let (knowledge, now) = (self.knowledge.get(), self.clock.now());
+            let touched = vec![Touched::by(&double.key, &history)];
+            let dossiers = self.screened(&knowledge, now, touched).await?;
             let claims = vec![ClaimChange { key: double.key.clone(), expected, history }];
             let outcomes = match &double.request {
                 Some(request) => self.corrected(request, &double.key).await?.into_iter().collect(),
                 None => Vec::new(),
             };
-            match self.store.commit(&Change { claims, outcomes, ..Change::default() }).await {
-                Ok(()) => {
-                    telemetry::found(Reason::Duplicate.name(), Enforcement::Observe.name());
-                    return Ok(());
-                }
-                Err(CommitError::Conflict | CommitError::Undecided) => {}
-                Err(error) => return Err(error.into()),
+            if self.committed(&Change { claims, outcomes, dossiers, ..Change::default() }).await? {
+                telemetry::found(Reason::Duplicate.name(), Enforcement::Observe.name());
+                return Ok(());
             }
         }
         Err(EngineError::Contended)

@@ -34,6 +34,7 @@ impl Gauges {
             self.engine.store().share_policy(policy.clone());
             telemetry::policy_is(self.policy.replace(policy.clone()), policy);
         }
+        telemetry::cases_are(self.engine.open_cases());
         // The system is asked for free space, and may take its time.
         let store = Arc::clone(self.engine.store());
         match tokio::task::spawn_blocking(move || store.gauges()).await {

@@ -3,19 +3,22 @@
 //! There are no request ids: a row's identity is the sale itself, so a batch that is sent again finds its rows on
 //! record. A batch is one change; where somebody was faster with one of its codes it is judged again.
 
-use super::dispense::sold_by;
+use super::attempt::sold_by;
+use super::cases::Touched;
 use super::registry::{Loaded, authorize_load};
 use super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
+use crate::domain::claim::{Event, History};
 use crate::domain::code::CodeKey;
 use crate::domain::document::PastEvent;
 use crate::domain::judge::{
     Paper, PastAnswer, PastGrounds, PastJudgement, PastOptions, PastRow, PastStanding, judge_past,
 };
 use crate::domain::party::{Caller, InstitutionCode, Pool};
+use crate::domain::tally::Count;
 use crate::store::{Change, CommitError, StoreError};
 use crate::telemetry;
 use rust_decimal::Decimal;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is hashed to name a ledger.
 const LEDGER_LABEL: &str = "the name of this ledger";
@@ -79,20 +82,27 @@ impl Engine {
         let keys: Vec<CodeKey> = keys.into_iter().cloned().collect();
         for _ in 0..ATTEMPTS_MAX {
             let found = self.store.histories(&keys).await?;
-            let known = keys.iter().zip(found).filter_map(|(key, history)| Some((key.clone(), history?)));
+            let known: HashMap<_, _> =
+                keys.iter().zip(found).filter_map(|(key, history)| Some((key.clone(), history?))).collect();
             let grounds = PastGrounds {
                 now: self.clock.now(),
                 policy: &knowledge.policy,
                 registry: &knowledge.registry,
                 options,
             };
-            let PastJudgement { answers, claims, sold } = judge_past(grounds, rows, known.collect());
+            let PastJudgement { answers, claims, sold } = judge_past(grounds, rows, known.clone());
             let sold = self.sold_in_past(knowledge, sold).await?;
             if claims.is_empty() && sold.is_empty() {
                 count(&answers);
                 return Ok(answers);
             }
-            match self.store.commit(&Change { claims, sold, ..Change::default() }).await {
+            let touched = claims.iter().filter(|change| collides(&change.history));
+            let touched = touched.map(|change| Touched::by(&change.key, &change.history)).collect();
+            let dossiers = self.screened(knowledge, self.clock.now(), touched).await?;
+            let mut counted = Count::default();
+            claims.iter().for_each(|claim| counted.change(known.get(&claim.key), &claim.history));
+            let tallies = counted.tallies();
+            match self.store.commit(&Change { claims, sold, dossiers, tallies, ..Change::default() }).await {
                 Ok(()) => {
                     count(&answers);
                     return Ok(answers);
@@ -126,6 +136,13 @@ impl Engine {
         rows.retain(|(_, _, units)| !units.is_zero());
         Ok(rows)
     }
+}
+
+/// Whether a sale of a history was found to collide. What is imported without findings opens none:
+/// a monthly audit does.
+fn collides(history: &History) -> bool {
+    let has_findings = |event: &Event| matches!(event, Event::Sale(sale) if !sale.first_findings.is_empty());
+    history.events.iter().any(has_findings)
 }
 
 fn count(answers: &[PastAnswer]) {

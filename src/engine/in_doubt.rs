@@ -1,7 +1,8 @@
 //! PENDING: a code of the document is claimed by another one that is not decided yet, at another gateway. Nobody is
 //! accused and nothing is sold until that one is decided; the same request, sent again, is judged again.
 
-use super::dispense::{Attempt, count};
+use super::attempt::Attempt;
+use super::dispense::count;
 use super::{Engine, EngineError, Reply};
 use crate::clock::Stopwatch;
 use crate::domain::judge::Judgement;
@@ -54,5 +55,6 @@ fn in_doubt() -> Judgement {
         hold_expires_at: None,
         recorded: false,
         after_the_fact: false,
+        collided: Vec::new(),
     }
 }

@@ -4,8 +4,9 @@
 use super::{Engine, EngineError};
 use crate::clock::Clock;
 use crate::domain::code::CodeKey;
+use crate::index::cases::CaseIndex;
 use crate::index::{Index, Misfit};
-use crate::store::{ClaimFollower, Codes, Store, StoreError};
+use crate::store::{ClaimFollower, Codes, DossierTold, Store, StoreError};
 use crate::telemetry::{self, IndexGauges};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,12 +43,17 @@ pub enum IndexState {
 /// Passes the ledger's claims on.
 struct Feed {
     index: Arc<Index>,
+    cases: Arc<CaseIndex>,
     clock: Arc<dyn Clock>,
 }
 
 impl ClaimFollower for Feed {
     fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>) {
         self.index.record(up_to, claims);
+    }
+
+    fn dossiers_changed(&self, changed: &mut dyn Iterator<Item = DossierTold<'_>>) {
+        changed.for_each(|told| self.cases.changed(told.place, told.key, told.bytes));
     }
 
     fn lost(&self) {
@@ -64,6 +70,7 @@ impl ClaimFollower for Feed {
 /// Looks after one index.
 pub struct IndexKeeper {
     index: Arc<Index>,
+    cases: Arc<CaseIndex>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     keeping: Keeping,
@@ -83,7 +90,8 @@ impl Engine {
         let (index, store) = (Arc::clone(&self.index), Arc::clone(&self.store));
         // Saved filters lack what others claimed since: where there are others, each start reads the ledger.
         let keeping = Keeping { file: keeping.file.filter(|_| !store.has_others()), ..keeping };
-        IndexKeeper { index, store, clock: Arc::clone(&self.clock), keeping, state }
+        let cases = Arc::clone(&self.case_index);
+        IndexKeeper { index, cases, store, clock: Arc::clone(&self.clock), keeping, state }
     }
 }
 
@@ -94,7 +102,8 @@ impl IndexKeeper {
     }
 
     fn feed(&self) -> Arc<dyn ClaimFollower> {
-        Arc::new(Feed { index: Arc::clone(&self.index), clock: Arc::clone(&self.clock) })
+        let cases = Arc::clone(&self.cases);
+        Arc::new(Feed { index: Arc::clone(&self.index), cases, clock: Arc::clone(&self.clock) })
     }
 
     /// What the index is like now.
@@ -144,6 +153,10 @@ impl IndexKeeper {
         if let Err(error) = filled {
             self.index.abandon_generation();
             tracing::warn!(%error, "the index could not be filled; look-ups go to the ledger");
+        } else if !self.cases.is_complete()
+            && let Err(error) = self.read_cases().await
+        {
+            tracing::warn!(%error, "cases could not be read; their list is not complete");
         }
         telemetry::index_is(self.gauges());
     }
@@ -204,6 +217,21 @@ impl IndexKeeper {
         let taken = self.take_in(self.store.all_codes(), codes).await?;
         self.complete(told_from);
         tracing::info!(codes = taken, "the index is complete");
+        Ok(())
+    }
+
+    /// Takes in every dossier; the ledger is followed already.
+    async fn read_cases(&self) -> Result<(), StoreError> {
+        let mut dossiers = self.store.all_dossiers();
+        let mut count = 0;
+        while let Some(batch) = dossiers.recv().await {
+            for (place, row) in batch? {
+                self.cases.changed(place, &row.key, &row.bytes);
+                count += 1;
+            }
+        }
+        self.cases.complete();
+        tracing::info!(codes = count, "the list of cases is complete");
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use super::EngineError;
 use super::policy::InForce;
 use super::shadow::{Shadow, ShadowRun};
 use crate::domain::code::ScanRules;
-use crate::domain::party::{Institution, InstitutionCode, Pool};
+use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
 use crate::domain::policy::Policy;
 use crate::domain::registry::Registry;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,6 +44,17 @@ impl Knowledge {
     pub fn with_registry(&self, registry: Registry) -> Result<Self, EngineError> {
         let run = self.shadow.as_ref().map(|shadow| Arc::clone(&shadow.run));
         Self::new(Arc::new(registry), self.in_force.clone(), run)
+    }
+
+    /// Whether a caller may act for an institution, and see what it does.
+    pub fn lets_see(&self, caller: &Caller, institution: InstitutionCode) -> bool {
+        match caller {
+            Caller::Operator => true,
+            Caller::Bureau(prefix) => institution.division().is_within(prefix),
+            Caller::Institution(_) | Caller::Chain(_) => {
+                caller.may_know(institution, self.registry.institution(institution))
+            }
+        }
     }
 
     /// Whose purchases count for an institution.

@@ -4,7 +4,7 @@ use super::{EngineError, PolicyText};
 use crate::domain::document::{Document, Line, PastEvent, ReturnDocument};
 use crate::domain::outcome::REQUEST_ID_BYTES_MAX;
 use crate::domain::purchase::PurchaseRecord;
-use crate::domain::registry::RegistryRow;
+use crate::domain::registry::{MakersError, RegistryRow};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -124,6 +124,11 @@ impl Limits {
         Ok(())
     }
 
+    /// Checks what somebody gives as a reason.
+    pub fn check_reason(&self, field: &str, reason: Option<&str>) -> Result<(), EngineError> {
+        check_long_text(field, reason.unwrap_or_default())
+    }
+
     /// Checks a purchase record.
     pub fn check_purchase(&self, record: &PurchaseRecord) -> Result<(), EngineError> {
         self.check_text("catalog_code", Some(&record.catalog_code))?;
@@ -170,6 +175,11 @@ impl Limits {
             RegistryRow::NoCode(entry) => {
                 self.check_text("catalog_code", Some(&entry.catalog_code))?;
                 check_long_text("note", &entry.note)
+            }
+            RegistryRow::MakersError(entry) => {
+                self.check_text("notice_no", Some(&entry.notice_no))?;
+                check_long_text("note", &entry.note)?;
+                check_codes(entry)
             }
             RegistryRow::OwnScheme(scheme) => {
                 self.check_text("issuer", Some(&scheme.issuer))?;
@@ -266,4 +276,16 @@ fn check_amount(field: impl Display, amount: Option<Decimal>) -> Result<(), Engi
         return Err(EngineError::invalid(field.to_string(), what));
     }
     Ok(())
+}
+
+/// A run of codes is one of numbers: of one family, and in order.
+fn check_codes(entry: &MakersError) -> Result<(), EngineError> {
+    let (first, last) = (&entry.first, &entry.last);
+    if first == last || (first.is_msfx() && last.is_msfx() && first < last) {
+        return Ok(());
+    }
+    Err(EngineError::invalid(
+        "last_code",
+        "a run of codes has 20 digits at both ends, the first below the last",
+    ))
 }

@@ -4,6 +4,9 @@
 //! with the versions that were read, and judge again where somebody else was faster. Whoever calls must let
 //! the future run to its end: a claim must not be dropped between judgement and record.
 
+mod attempt;
+mod cases;
+mod compliance;
 mod desk;
 mod dispense;
 mod doubles;
@@ -21,11 +24,18 @@ mod policy;
 mod provisional;
 mod purchase;
 mod registry;
+mod reminders;
 mod repeat;
 mod settle;
 mod shadow;
+mod single;
 mod tally;
 
+pub use crate::index::cases::{CaseFilter, Cursor, Range, Summary};
+pub use cases::{
+    Advance, Audited, CaseView, CasesPage, CodeHistory, HistoryEvent, InvolvedView, Look, Money, WatchedCase,
+};
+pub use compliance::{Compliance, Duplicates, TallyFilter};
 pub use error::EngineError;
 pub use explain::{AskedDrug, AskedInstitution, Explanation, PolicyQuestion, Understood, UnderstoodDrug};
 pub use gauges::Gauges;
@@ -48,6 +58,7 @@ use crate::domain::judge::{Grounds, Judgement, Paper, Reading};
 use crate::domain::outcome::{Answer, Correction, Outcome, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode, Pool};
 use crate::domain::purchase::Position;
+use crate::index::cases::CaseIndex;
 use crate::index::{Index, IndexOptions, Seen, Sighting};
 use crate::store::{Store, StoreState};
 use crate::telemetry;
@@ -72,6 +83,9 @@ pub struct Engine {
     knowledge: KnowledgeCell,
     limits: Limits,
     index: Arc<Index>,
+    case_index: Arc<CaseIndex>,
+    /// Cases and tallies follow from what is recorded; only a measurement of what that costs turns it off.
+    keeps_books: bool,
     in_flight: InFlight,
     policies: PolicyDesk,
     names: OutcomeNames,
@@ -104,6 +118,8 @@ pub struct Reply {
     pub replayed: bool,
     /// What changed since.
     pub corrections: Vec<Correction>,
+    /// Why the operator went on after a reminder, as far as it was given before.
+    pub go_on_reason: Option<String>,
 }
 
 /// The facts that one judgement rests on, fetched.
@@ -163,6 +179,8 @@ impl Engine {
             knowledge,
             limits,
             index,
+            case_index: Arc::default(),
+            keeps_books: true,
             in_flight: InFlight::default(),
             policies,
             names: OutcomeNames::default(),
@@ -171,6 +189,12 @@ impl Engine {
         };
         engine.recall_provisional();
         Ok(engine)
+    }
+
+    /// The same engine, which keeps no cases and no tallies: for measuring what they cost, never for a gateway.
+    #[must_use]
+    pub fn without_books(self) -> Self {
+        Self { keeps_books: false, ..self }
     }
 
     /// Registry and policy as they are now.
@@ -270,15 +294,7 @@ impl Engine {
 
     /// Whether the caller may act for an institution.
     pub fn authorize(&self, caller: &Caller, institution: InstitutionCode) -> Result<(), EngineError> {
-        let knowledge = self.knowledge.get();
-        let allowed = match caller {
-            Caller::Operator => true,
-            Caller::Bureau(prefix) => institution.division().is_within(prefix),
-            Caller::Institution(_) | Caller::Chain(_) => {
-                caller.may_know(institution, knowledge.registry.institution(institution))
-            }
-        };
-        if allowed {
+        if self.knowledge.get().lets_see(caller, institution) {
             Ok(())
         } else {
             Err(EngineError::Denied(format!("this caller may not act for or ask about {institution}")))
@@ -288,11 +304,12 @@ impl Engine {
 
 impl Reply {
     fn first(answer: Answer) -> Self {
-        Self { answer, replayed: false, corrections: Vec::new() }
+        Self { answer, replayed: false, corrections: Vec::new(), go_on_reason: None }
     }
 
     fn again(answer: Answer, outcome: &Outcome) -> Self {
-        Self { answer, replayed: true, corrections: outcome.corrections.clone() }
+        let go_on_reason = outcome.reminder.as_ref().and_then(|reminder| reminder.reason.clone());
+        Self { answer, replayed: true, corrections: outcome.corrections.clone(), go_on_reason }
     }
 }
 

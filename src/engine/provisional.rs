@@ -4,13 +4,15 @@
 //!
 //! Until then a code of such an answer is neither free nor sold: whoever asks for it is told PENDING.
 
-use super::dispense::{Attempt, Request, count, judge_body, judge_given};
+use super::attempt::Attempt;
+use super::dispense::{Request, count, judge_body, judge_given};
 use super::repeat::repeat;
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Reply};
 use crate::clock::Stopwatch;
 use crate::domain::judge::{Judgement, corrections, may_be_given, passes_marked};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestBody, RequestKey};
 use crate::domain::policy::Rule;
+use crate::domain::tally::{Reminder, is_reminder};
 use crate::domain::verdict::{Enforcement, Reason};
 use crate::store::{
     Change, CommitError, OutcomeChange, Provisional, ProvisionalBook, StoreError, StoreState,
@@ -85,7 +87,7 @@ impl Engine {
         why: String,
         call: &'static str,
         key: &RequestKey,
-        body: Recorded,
+        (body, reason): (Recorded, Option<&str>),
         started: Stopwatch,
     ) -> Result<Reply, EngineError> {
         let away = || EngineError::from(StoreError::Away(why.clone()));
@@ -95,7 +97,7 @@ impl Engine {
         {
             return Err(away());
         }
-        let outcome = self.answer_from_memory(key, body)?.ok_or_else(away)?;
+        let outcome = self.answer_from_memory(key, body, reason)?.ok_or_else(away)?;
         match book.keep(key, &outcome).await {
             Ok(up_to) => self.desk.kept(key, up_to),
             Err(error) => {
@@ -114,6 +116,7 @@ impl Engine {
         &self,
         key: &RequestKey,
         body: Recorded,
+        reason: Option<&str>,
     ) -> Result<Option<Arc<Outcome>>, EngineError> {
         let knowledge = self.knowledge.get();
         let request = Request::of(&body, &knowledge.scan_rules, &knowledge.registry);
@@ -140,7 +143,11 @@ impl Engine {
             return Ok(None);
         }
         let answer = self.answer(&judgement, &facts, key.institution);
-        let outcome = Arc::new(Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold));
+        // What it counts for is counted once the ledger has it.
+        let reason = reason.filter(|_| is_reminder(&answer)).map(str::to_owned);
+        let reminder = reason.map(|reason| Reminder { reason: Some(reason), ..Reminder::default() });
+        let decided = Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold);
+        let outcome = Arc::new(Outcome { reminder, ..decided });
         let sold = judgement.claims.into_iter().map(|claim| (claim.key, Some(claim.history)));
         self.desk.add(&mut desk, key.clone(), Arc::clone(&outcome), sold.collect());
         Ok(Some(outcome))
@@ -153,6 +160,7 @@ impl Engine {
         call: &'static str,
         key: &RequestKey,
         body: &Recorded,
+        reason: Option<&str>,
         started: Stopwatch,
     ) -> Option<Result<Reply, EngineError>> {
         match self.desk.given(key) {
@@ -164,7 +172,7 @@ impl Engine {
             Err(undecided) => return Some(Err(undecided.into())),
         }
         let why = self.ledger_is_away()?;
-        Some(self.without_ledger(why, call, key, body.clone(), started).await)
+        Some(self.without_ledger(why, call, key, (body.clone(), reason), started).await)
     }
 
     /// Takes provisional answers to the ledger whenever it is there, until `stop`.
@@ -220,7 +228,7 @@ impl Engine {
             let (change, became) = self.claim_of(given, answer, body, known.as_ref()).await?;
             match self.store.commit(&change).await {
                 Ok(()) => {
-                    for found in change.outcomes.iter().flat_map(|changed| &changed.outcome.corrections) {
+                    for found in change.outcomes.last().iter().flat_map(|own| &own.outcome.corrections) {
                         // What a correction finds was not enforced when it mattered.
                         let (found, observed) = (found.now.map(Reason::name), Enforcement::Observe.name());
                         found.into_iter().for_each(|reason| telemetry::found(reason, observed));
@@ -256,9 +264,12 @@ impl Engine {
             .map_or_else(Vec::new, |(document, _)| document.lines.iter().map(|line| line.number).collect());
         let corrected = corrections(&answer.findings, &judgement.findings, &lines, self.clock.now());
         let is_new = corrected.iter().any(|correction| correction.now.is_some());
-        let mut change = Attempt::decided(key, body.clone(), answer.clone(), judgement, &facts, known).change;
-        for outcome in &mut change.outcomes {
-            outcome.outcome.corrections.clone_from(&corrected);
+        let reason = given.outcome.reminder.as_ref().and_then(|reminder| reminder.reason.as_deref());
+        let follows = self.what_follows((key, body), answer, &judgement, &facts, reason).await?;
+        let (body, answer) = (body.clone(), answer.clone());
+        let mut change = Attempt::decided(key, body, answer, judgement, &facts, known, follows).change;
+        if let Some(own) = change.outcomes.last_mut() {
+            own.outcome.corrections = corrected;
         }
         Ok((change, if is_new { Became::Corrected } else { Became::Claimed }))
     }

@@ -79,9 +79,10 @@ impl Engine {
         let now = self.clock.now();
         let before = self.knowledge.get();
         let mut registry = Registry::clone(&before.registry);
-        let mut feeds_changed = false;
+        let (mut feeds_changed, mut errors_listed) = (false, false);
         for row in &rows {
             feeds_changed |= matches!(row, RegistryRow::Feed(_));
+            errors_listed |= matches!(row, RegistryRow::MakersError(_));
             registry.put(row.clone());
         }
         // Compiled before it is stored: a scheme that cannot be read must not get in.
@@ -100,6 +101,9 @@ impl Engine {
         self.knowledge.set(next);
         if feeds_changed {
             self.judge_awaited_again(None).await?;
+        }
+        if errors_listed {
+            self.close_listed().await?;
         }
         Ok((answers, version))
     }
@@ -162,6 +166,9 @@ fn place_of(row: &RegistryRow) -> Loaded {
             FeedScope::Institution(code) => Loaded::In(code.division().to_string()),
             FeedScope::DivisionPrefix(prefix) => Loaded::In(prefix.clone()),
         },
-        RegistryRow::Drug(_) | RegistryRow::OwnScheme(_) | RegistryRow::NoCode(_) => Loaded::Everywhere,
+        RegistryRow::Drug(_)
+        | RegistryRow::OwnScheme(_)
+        | RegistryRow::NoCode(_)
+        | RegistryRow::MakersError(_) => Loaded::Everywhere,
     }
 }

@@ -1,15 +1,18 @@
 //! Confirm and void: what becomes of a document after its verdict.
 
-use super::dispense::sold_by;
+use super::attempt::sold_by;
+use super::cases::{Asked, Touched};
 use super::limits::check_money;
+use super::reminders::{count_course, went_on};
 use super::repeat::repeat;
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Reply, request_key};
 use crate::domain::document::Document;
 use crate::domain::judge::{Judgement, Reading, judge_confirm, judge_void};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, RequestBody, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode};
+use crate::domain::tally::{Count, Course};
 use crate::domain::verdict::Verdict;
-use crate::store::{Change, CommitError, OutcomeChange};
+use crate::store::{Change, CommitError, DossierChange, OutcomeChange};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +112,12 @@ impl Engine {
         } else {
             Vec::new()
         };
-        let confirmed = Outcome { settlement_id: Some(settlement.settlement_id.clone()), ..hold.next() };
+        let dossiers = self.dossiers_of_confirmed(&hold, hold_key, settlement, &judgement, &facts).await?;
+        let mut count = Count::default();
+        self.count_claims(&judgement.claims, &facts, &mut count);
+        let went_on = went_on(key.institution, &hold, &mut count);
+        let confirmed = went_on.unwrap_or_else(|| hold.next());
+        let confirmed = Outcome { settlement_id: Some(settlement.settlement_id.clone()), ..confirmed };
         let change = Change {
             claims: judgement.claims,
             outcomes: vec![
@@ -121,9 +129,30 @@ impl Engine {
                 },
             ],
             sold,
+            dossiers,
+            tallies: count.tallies(),
             ..Change::default()
         };
         Ok((answer, change))
+    }
+
+    /// A hold that is confirmed too late may meet what was sold meanwhile.
+    async fn dossiers_of_confirmed(
+        &self,
+        hold: &Outcome,
+        key: &RequestKey,
+        settlement: &Settlement,
+        judgement: &Judgement,
+        facts: &Facts,
+    ) -> Result<Vec<DossierChange>, EngineError> {
+        match (&hold.body, &hold.answer) {
+            (Some(RequestBody::Recorded(body)), Some(answer)) => {
+                let settlement_id = Some(settlement.settlement_id.as_str());
+                let asked = Asked { key, body, answer, settlement_id };
+                self.dossiers_after(asked, judgement, facts).await
+            }
+            (Some(_) | None, _) => Ok(Vec::new()),
+        }
     }
 
     /// Cancels a document before hand-over. Gives the codes that were freed.
@@ -189,6 +218,10 @@ impl Engine {
         let mut outcome = Outcome::decided(body.clone(), answer.clone(), Vec::new());
         outcome.freed.clone_from(&undone.freed);
         undone.change.outcomes.push(OutcomeChange { key: key.clone(), expected: None, outcome });
+        let freed = undone.change.claims.iter().filter(|change| self.case_index.may_have_open(&change.key));
+        let touched = freed.map(|change| Touched::by(&change.key, &change.history)).collect();
+        undone.change.dossiers = self.screened(&facts.knowledge, facts.now, touched).await?;
+        undone.change.tallies = undone.count.tallies();
         Ok((answer, undone.freed, undone.change))
     }
 
@@ -222,10 +255,14 @@ impl Engine {
                 .filter(|(code, _)| undone.change.claims.iter().all(|c| c.key != **code))
                 .collect();
             let (claims, freed) = judge_void(key.institution, paper, fresh);
+            self.count_claims(&claims, &facts, &mut undone.count);
             undone.change.claims.extend(claims);
             undone.freed.extend(freed);
             if !outcome.awaits_confirmation() {
                 undone.change.sold.extend(sold_by(key.institution, &knowledge, &outcome.sold, -Decimal::ONE));
+            }
+            if outcome.reminder.as_ref().is_some_and(|reminder| reminder.went_on) {
+                count_course(key.institution, &outcome, Course::TakenBack, &mut undone.count);
             }
         }
         undone.found = true;
@@ -253,12 +290,14 @@ impl Engine {
 #[derive(Default)]
 struct Undone {
     change: Change,
+    count: Count,
     freed: Vec<String>,
     /// Whether anything stood that could be taken back.
     found: bool,
 }
 
-fn allowed(recorded: bool) -> Judgement {
+/// A judgement that finds nothing.
+pub(super) fn allowed(recorded: bool) -> Judgement {
     Judgement {
         verdict: Verdict::Allow,
         findings: Vec::new(),
@@ -268,6 +307,7 @@ fn allowed(recorded: bool) -> Judgement {
         hold_expires_at: None,
         recorded,
         after_the_fact: false,
+        collided: Vec::new(),
     }
 }
 

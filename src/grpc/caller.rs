@@ -1,20 +1,38 @@
 //! Who is calling: from metadata, defaulting to the operator on loopback.
 
 use crate::domain::party::{Caller, InstitutionCode};
+use std::net::SocketAddr;
+use tonic::codegen::http::{self, HeaderValue};
+use tonic::metadata::MetadataValue;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Request, Status};
 
 /// The metadata key: `operator`, `bureau 13`, `institution P13010200101`, `chain CHAIN-A` (percent-encoded
 /// where a chain's name is not ASCII).
 pub const CALLER_KEY: &str = "tracegate-caller";
 
-/// The caller of a request.
+/// The caller of a request that has passed the gate.
 pub(super) fn of<T>(request: &Request<T>) -> Result<Caller, Status> {
-    let local = request.remote_addr().is_none_or(|address| address.ip().is_loopback());
-    let Some(value) = request.metadata().get(CALLER_KEY) else {
+    match request.extensions().get::<Caller>() {
+        Some(caller) => Ok(caller.clone()),
+        // A server without a gate in front of it.
+        None => said(request.metadata().get(CALLER_KEY).map(MetadataValue::as_bytes), request.remote_addr()),
+    }
+}
+
+/// The caller of a call that has just come in.
+pub(super) fn of_call<T>(request: &http::Request<T>) -> Result<Caller, Status> {
+    let address = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    said(request.headers().get(CALLER_KEY).map(HeaderValue::as_bytes), address)
+}
+
+fn said(value: Option<&[u8]>, address: Option<SocketAddr>) -> Result<Caller, Status> {
+    let local = address.is_none_or(|address| address.ip().is_loopback());
+    let Some(value) = value else {
         return if local { Ok(Caller::Operator) } else { Err(unknown("is missing")) };
     };
-    let text = value.to_str().map_err(|_| unknown("is not ASCII"))?;
-    let caller = parse(text)?;
+    let text = std::str::from_utf8(value).ok().filter(|text| text.is_ascii());
+    let caller = parse(text.ok_or_else(|| unknown("is not ASCII"))?)?;
     if caller == Caller::Operator && !local {
         return Err(Status::permission_denied("the operator calls from this machine only"));
     }

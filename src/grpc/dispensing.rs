@@ -31,8 +31,9 @@ pub(super) async fn dispense(
     caller: &Caller,
     request: pb::DispenseRequest,
 ) -> Result<pb::DispenseResponse, EngineError> {
-    let pb::DispenseRequest { request_id, document: wire, hold } = request;
-    let reply = engine.dispense(caller, &request_id, document(wire)?, hold).await?;
+    let pb::DispenseRequest { request_id, document: wire, hold, go_on_reason } = request;
+    let reason = Some(go_on_reason.as_str()).filter(|reason| !reason.is_empty());
+    let reply = engine.dispense(caller, &request_id, document(wire)?, hold, reason).await?;
     watch::is_answered(reply.answer.verdict.name());
     Ok(pb::DispenseResponse { decision: Some(decision(&reply, caller, &engine.knowledge())) })
 }

@@ -3,23 +3,29 @@
 //! A handler reads its request, hands the work to a task of its own, and awaits the answer: a client that goes
 //! away does not stop a claim half way. What changes nothing is done where it is asked.
 
+mod bureau;
 mod caller;
 mod codec;
 mod convert;
 mod dispensing;
+mod export;
 mod history;
 mod policy;
 mod purchase;
 mod registry;
+mod roles;
 mod scan;
 mod status;
 mod watch;
 
+pub use bureau::Bureaus;
+pub use caller::CALLER_KEY;
 pub use dispensing::Dispensing;
 pub use history::Histories;
 pub use policy::PolicyDoor;
 pub use purchase::Purchases;
 pub use registry::Registries;
+pub use roles::{Gate, RIGHTS, Reach, Right};
 pub use scan::{Incoming, ScanLimits};
 pub use watch::Watch;
 

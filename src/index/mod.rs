@@ -9,8 +9,11 @@
 //! Whoever feeds it must tell of a claim *before* anybody can learn that the claim stands, and in the order of the
 //! ledger ([`Index::record`]). Then a code whose sale was acknowledged is never called [`Seen::Never`].
 //!
-//! The room knows codes and histories. It must not know stores, policies, wires or the clock.
+//! - `cases`: the cases of the bureau, to find, order and count them.
+//!
+//! The room knows codes, histories and cases. It must not know stores, policies, wires or the clock.
 
+pub mod cases;
 mod filter;
 mod hot;
 mod saved;

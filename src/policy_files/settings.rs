@@ -1,6 +1,7 @@
 //! Reads `[settings]`: a key that is there replaces what earlier layers said.
 
 use super::table::Table;
+use crate::domain::case::Calendar;
 use crate::domain::policy::Settings;
 use jiff::civil::Date;
 use regex::RegexBuilder;
@@ -17,7 +18,7 @@ type NumberSetting = (&'static str, RangeInclusive<u32>, fn(&mut Settings) -> &m
 
 /// The longest lateness is one day, the shortest proposal limit too: the second limit never comes
 /// before the first.
-const NUMBERS: [NumberSetting; 8] = [
+const NUMBERS: [NumberSetting; 12] = [
     ("lateness_minutes", 1..=1440, |settings| &mut settings.lateness_minutes),
     ("proposal_days", 1..=365, |settings| &mut settings.proposal_days),
     ("hold_minutes", 1..=1440, |settings| &mut settings.hold_minutes),
@@ -26,6 +27,10 @@ const NUMBERS: [NumberSetting; 8] = [
     ("purchase_feed_lag_hours", 0..=720, |settings| &mut settings.purchase_feed_lag_hours),
     ("coaching_months", 0..=60, |settings| &mut settings.coaching_months),
     ("split_unknown_units_cap", 1..=1_000_000, |settings| &mut settings.split_unknown_units_cap),
+    ("case_push_working_days", 0..=60, |settings| &mut settings.cases.push_working_days),
+    ("case_answer_working_days", 1..=60, |settings| &mut settings.cases.answer_working_days),
+    ("case_review_working_days", 1..=120, |settings| &mut settings.cases.review_working_days),
+    ("case_second_review_working_days", 1..=120, |settings| &mut settings.cases.second_review_working_days),
 ];
 
 type DateSetting = (&'static str, fn(&mut Settings) -> &mut Date);
@@ -37,11 +42,17 @@ const DATES: [DateSetting; 2] = [
 
 const URL_HOSTS: &str = "url_hosts";
 const PLACEHOLDER_PATTERNS: &str = "placeholder_patterns";
+const HOLIDAYS: &str = "holidays";
+const WORKING_WEEKENDS: &str = "working_weekends";
 
 pub(super) fn read(table: &mut Table<'_, '_, '_>, settings: &mut Settings) {
     let numbers = NUMBERS.map(|(key, ..)| key);
     let dates = DATES.map(|(key, _)| key);
-    table.refuse_unknown_keys(&[&numbers, &dates, &[URL_HOSTS, PLACEHOLDER_PATTERNS]]);
+    table.refuse_unknown_keys(&[
+        &numbers,
+        &dates,
+        &[URL_HOSTS, PLACEHOLDER_PATTERNS, HOLIDAYS, WORKING_WEEKENDS],
+    ]);
     for (key, range, setting) in &NUMBERS {
         if let Some(number) = table.number(key, range) {
             *setting(settings) = number;
@@ -58,13 +69,24 @@ pub(super) fn read(table: &mut Table<'_, '_, '_>, settings: &mut Settings) {
     if let Some(patterns) = read_list(table, PLACEHOLDER_PATTERNS, read_pattern) {
         settings.placeholder_patterns = patterns;
     }
+    if let Some(days) = read_list(table, HOLIDAYS, read_days) {
+        settings.cases.calendar.holidays = days.into_iter().flatten().collect();
+    }
+    if let Some(days) = read_list(table, WORKING_WEEKENDS, read_days) {
+        settings.cases.calendar.working_weekends = days.into_iter().flatten().collect();
+    }
 }
 
-fn read_list(
+/// A day, or a run of days.
+fn read_days(text: &str) -> Result<Vec<Date>, String> {
+    Calendar::days(text).map_err(|bad| bad.to_string())
+}
+
+fn read_list<T>(
     table: &mut Table<'_, '_, '_>,
     key: &str,
-    read_one: fn(&str) -> Result<String, String>,
-) -> Option<Vec<String>> {
+    read_one: fn(&str) -> Result<T, String>,
+) -> Option<Vec<T>> {
     let texts = table.texts(key)?;
     if let Some((_, line)) = texts.get(LIST_ENTRIES_MAX) {
         table.refuse(*line, format!("{key} has more than {LIST_ENTRIES_MAX} entries; remove some"));

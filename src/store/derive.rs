@@ -37,7 +37,11 @@ fn chain_of(known: Option<&RegistryRow>) -> Option<&String> {
     match known {
         Some(RegistryRow::Institution(institution)) => institution.chain_group.as_ref(),
         Some(
-            RegistryRow::Drug(_) | RegistryRow::NoCode(_) | RegistryRow::OwnScheme(_) | RegistryRow::Feed(_),
+            RegistryRow::Drug(_)
+            | RegistryRow::NoCode(_)
+            | RegistryRow::OwnScheme(_)
+            | RegistryRow::MakersError(_)
+            | RegistryRow::Feed(_),
         )
         | None => None,
     }

@@ -211,7 +211,7 @@ pub(super) fn hex_of(bytes: [u8; 16]) -> String {
 }
 
 /// Puts a file in place of what stood under its name, whole or not at all.
-pub(super) fn write_durably(dir: &Path, name: &str, text: &str) -> std::io::Result<()> {
+pub fn write_durably(dir: &Path, name: &str, text: &str) -> std::io::Result<()> {
     let draft = dir.join(format!("{name}.new"));
     let mut file = File::create(&draft)?;
     file.write_all(text.as_bytes())?;

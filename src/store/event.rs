@@ -1,22 +1,27 @@
 //! What one decision leaves in the durable log: enough to derive every table again, and safe to apply twice.
 
-use super::Change;
+use super::{Change, DossierChange};
+use crate::domain::case::Dossier;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::Pool;
 use crate::domain::purchase::{PurchaseRecord, PurchaseSource};
 use crate::domain::registry::RegistryRow;
+use crate::domain::stored::Appended;
+use crate::domain::tally::{Tally, TallyKey};
 use bytes::Bytes;
 use jiff::Timestamp;
 use postcard::Serializer;
-use postcard::ser_flavors::Flavor;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The encoding of events; an unknown one is refused.
+/// The encoding of events; an unknown one is refused. An event that changes no dossier and no tally is written in the
+/// first format, which older gateways read too.
 const EVENT_FORMAT: u8 = 1;
+/// As the first, with dossiers and tallies behind it.
+const EVENT_FORMAT_WITH_CASES: u8 = 2;
 /// Most events are shorter than this, in bytes.
 const USUAL_BYTES: usize = 1024;
 
@@ -64,6 +69,62 @@ pub struct LogEvent<H = History, O = Outcome> {
     pub registry: Vec<RegistryRow>,
     /// The registry's version and time from now on.
     pub registry_version: Option<(u64, RegistryMoment)>,
+    /// Dossiers as they are from now on; behind everything else, where there are any.
+    #[serde(skip)]
+    pub dossiers: Vec<DossierRow>,
+    /// What is added to tallies; behind the dossiers.
+    #[serde(skip)]
+    pub tallies: Vec<(TallyKey, Tally)>,
+}
+
+/// A dossier as stores keep it: they compare versions and do not look inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DossierRow {
+    /// The code.
+    pub key: CodeKey,
+    /// Its version.
+    pub version: u32,
+    /// The dossier in [stored form](crate::domain::case::Dossier::stored).
+    #[serde(with = "in_one_piece")]
+    pub bytes: Vec<u8>,
+    /// The version that must stand; `None` = nothing must. Not part of what is written.
+    #[serde(skip)]
+    pub expected: Option<u32>,
+}
+
+/// Bytes as serde's own list of them, which is the same in postcard, in one piece instead of one by one.
+mod in_one_piece {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_bytes(Bytes)
+    }
+
+    struct Bytes;
+
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the bytes of a dossier")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+}
+
+impl DossierRow {
+    /// The row of a dossier.
+    pub fn of(key: CodeKey, dossier: &Dossier, expected: Option<u32>) -> Result<Self, postcard::Error> {
+        Ok(Self { key, version: dossier.version, bytes: dossier.stored()?, expected })
+    }
 }
 
 /// A moment, in microseconds.
@@ -76,7 +137,9 @@ pub struct RegistryMoment(
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// Written by a newer gateway.
-    #[error("event format {found} is not known (this gateway knows {EVENT_FORMAT}); use a newer gateway")]
+    #[error(
+        "event format {found} is not known (this gateway knows up to {EVENT_FORMAT_WITH_CASES}); use a newer gateway"
+    )]
     Format {
         /// The format found.
         found: u8,
@@ -99,6 +162,8 @@ impl<H, O> Default for LogEvent<H, O> {
             settled: Vec::new(),
             registry: Vec::new(),
             registry_version: None,
+            dossiers: Vec::new(),
+            tallies: Vec::new(),
         }
     }
 }
@@ -117,12 +182,16 @@ impl<H: Serialize, O: Serialize> LogEvent<H, O> {
     /// outcomes stand: a table can keep these places instead of writing them once more.
     pub fn encode(&self) -> Result<EncodedEvent, EventError> {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        bytes.push(EVENT_FORMAT);
+        let plain = self.dossiers.is_empty() && self.tallies.is_empty();
+        bytes.push(if plain { EVENT_FORMAT } else { EVENT_FORMAT_WITH_CASES });
         let mut to = Serializer { output: Appended(bytes) };
         let claims = put_rows(&mut to, &self.claims)?;
         let outcomes = put_rows(&mut to, &self.outcomes)?;
         let Self { documents, purchases, adds, awaited, settled, registry, registry_version, .. } = self;
         (documents, purchases, adds, awaited, settled, registry, registry_version).serialize(&mut to)?;
+        if !plain {
+            (&self.dossiers, &self.tallies).serialize(&mut to)?;
+        }
         Ok(EncodedEvent { bytes: to.output.0.into(), claims, outcomes })
     }
 }
@@ -140,33 +209,50 @@ impl<H, O> LogEvent<H, O> {
             settled: self.settled,
             registry: self.registry,
             registry_version: self.registry_version,
+            dossiers: self.dossiers,
+            tallies: self.tallies,
         }
     }
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        let Self { claims, outcomes, documents, purchases, adds, awaited, settled, registry, .. } = self;
+        let Self {
+            claims,
+            outcomes,
+            documents,
+            purchases,
+            adds,
+            awaited,
+            settled,
+            registry,
+            dossiers,
+            tallies,
+            registry_version: _,
+        } = self;
         let rows = [claims.len(), outcomes.len(), documents.len(), purchases.len(), adds.len()];
-        let others = [awaited.len(), settled.len(), registry.len()];
+        let others = [awaited.len(), settled.len(), registry.len(), dossiers.len(), tallies.len()];
         rows.iter().chain(&others).all(|rows| *rows == 0) && self.registry_version.is_none()
     }
 }
 
 impl<'a> LogEvent<&'a History, &'a Outcome> {
     /// What a change says.
-    pub fn of_change(change: &'a Change) -> Self {
+    pub fn of_change(change: &'a Change) -> Result<Self, EventError> {
         let sold = |(pool, code, units): &(_, String, _)| {
             (Clone::clone(pool), code.clone(), PositionDelta::Sold(*units))
         };
-        Self {
+        let row = |c: &DossierChange| DossierRow::of(c.key.clone(), &c.dossier, c.expected);
+        Ok(Self {
             claims: change.claims.iter().map(|c| (c.key.clone(), &c.history)).collect(),
             outcomes: change.outcomes.iter().map(|o| (o.key.clone(), &o.outcome)).collect(),
             documents: change.document.iter().map(|(key, document)| (key.clone(), document.0)).collect(),
             adds: change.sold.iter().map(sold).collect(),
             awaited: change.awaited.clone(),
             settled: change.settled.clone(),
+            dossiers: change.dossiers.iter().map(row).collect::<Result<_, _>>()?,
+            tallies: change.tallies.clone(),
             ..Self::default()
-        }
+        })
     }
 }
 
@@ -181,6 +267,11 @@ impl LogEvent {
     pub fn decode(bytes: &[u8]) -> Result<Self, EventError> {
         match bytes.split_first() {
             Some((&EVENT_FORMAT, rest)) => Ok(postcard::from_bytes(rest)?),
+            Some((&EVENT_FORMAT_WITH_CASES, rest)) => {
+                let (event, rest): (Self, _) = postcard::take_from_bytes(rest)?;
+                let (dossiers, tallies) = postcard::from_bytes(rest)?;
+                Ok(Self { dossiers, tallies, ..event })
+            }
             Some((&found, _)) => Err(EventError::Format { found }),
             None => Err(EventError::Garbled(postcard::Error::DeserializeUnexpectedEnd)),
         }
@@ -225,27 +316,6 @@ fn put_rows<K: Serialize, V: Serialize>(
         places.push(start..to.output.0.len());
     }
     Ok(places)
-}
-
-/// Takes encoded bytes in one by one piece; postcard's own takes them byte by byte.
-struct Appended(Vec<u8>);
-
-impl Flavor for Appended {
-    type Output = Vec<u8>;
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
-    }
 }
 
 #[cfg(test)]

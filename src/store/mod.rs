@@ -12,11 +12,15 @@ pub mod embedded;
 mod event;
 mod fit;
 pub mod log;
+mod logged;
 pub mod moving;
 pub mod redis;
 
-pub use event::{AwaitedKey, EncodedEvent, LogEvent, PositionDelta, Swap};
+pub use directory::write_durably;
+pub use event::{AwaitedKey, DossierRow, EncodedEvent, LogEvent, PositionDelta, Swap};
+pub use logged::Logged;
 
+use crate::domain::case::Dossier;
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
 use crate::domain::judge::ClaimChange;
@@ -24,6 +28,7 @@ use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::{Registry, RegistryRow};
+use crate::domain::tally::{Month, Tally, TallyKey};
 use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -93,6 +98,17 @@ pub struct OutcomeChange {
     pub outcome: Outcome,
 }
 
+/// A change of one code's dossier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DossierChange {
+    /// The code.
+    pub key: CodeKey,
+    /// The version that was read; `None` = put only where nothing stands.
+    pub expected: Option<u32>,
+    /// The dossier as it shall be.
+    pub dossier: Dossier,
+}
+
 /// Everything that one decision changes: all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Change {
@@ -108,6 +124,10 @@ pub struct Change {
     pub awaited: Vec<AwaitedKey>,
     /// Purchase questions that are answered.
     pub settled: Vec<AwaitedKey>,
+    /// Dossiers of codes.
+    pub dossiers: Vec<DossierChange>,
+    /// What is added to tallies; each key stands once.
+    pub tallies: Vec<(TallyKey, Tally)>,
 }
 
 /// What happened to a loaded row.
@@ -185,6 +205,11 @@ pub trait ClaimFollower: Send + Sync {
     /// position after them.
     fn claimed<'a>(&self, up_to: u64, claims: &mut dyn Iterator<Item = (&'a CodeKey, &'a [u8])>);
 
+    /// Dossiers with their places in the order of changes; what was told before may be told again.
+    fn dossiers_changed(&self, changed: &mut dyn Iterator<Item = DossierTold<'_>>) {
+        changed.for_each(drop);
+    }
+
     /// Every claim that another gateway acknowledged longer ago than `age` was told. Never called where there are no
     /// others.
     fn covered(&self, age: std::time::Duration) {
@@ -193,6 +218,52 @@ pub trait ClaimFollower: Send + Sync {
 
     /// Some claims of other gateways can never be told: whoever keeps a copy must read the ledger anew.
     fn lost(&self) {}
+}
+
+/// A dossier as whoever follows is told of it.
+#[derive(Debug, Clone, Copy)]
+pub struct DossierTold<'a> {
+    /// Its place in the order in which dossiers change: it grows, and each change has its own.
+    pub place: u64,
+    /// The code.
+    pub key: &'a CodeKey,
+    /// The dossier in [stored form](Dossier::stored).
+    pub bytes: &'a [u8],
+}
+
+/// Batches of dossiers with their places in the order of changes, in no order.
+pub type Dossiers = tokio::sync::mpsc::Receiver<Result<Vec<(u64, DossierRow)>, StoreError>>;
+
+/// A part of what was logged in a span of time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoggedBatch {
+    /// Requests whose outcomes were put or changed; some more than once.
+    pub requests: Vec<RequestKey>,
+    /// Codes whose histories or dossiers were changed; some more than once.
+    pub codes: Vec<CodeKey>,
+}
+
+/// What the bureau keeps of codes. Dossiers are changed by [`ClaimLedger::commit`], with the event that caused it.
+pub trait CaseBook: Send + Sync {
+    /// The dossiers of codes, in the order of the keys; `None` = nothing is kept.
+    fn dossiers<'a>(&'a self, keys: &'a [CodeKey])
+    -> Answering<'a, Result<Vec<Option<Dossier>>, StoreError>>;
+
+    /// What this gateway itself logged with outcomes that were decided at or after a moment and before another one, in
+    /// the order of its log.
+    fn logged_between(&self, from: Timestamp, to: Timestamp) -> Logged;
+
+    /// Every dossier. Whoever follows the ledger before it asks misses none.
+    fn all_dossiers(&self) -> Dossiers;
+}
+
+/// Batches of tallies of one month after the other, those of a month in no order.
+pub type Tallies = tokio::sync::mpsc::Receiver<Result<Vec<(TallyKey, Tally)>, StoreError>>;
+
+/// What is counted of institutions by month. It is added to by [`ClaimLedger::commit`], with the event that counts.
+pub trait TallyBook: Send + Sync {
+    /// Tallies of the months from `first` to `last`: of one institution, or of all.
+    fn tallies(&self, first: Month, last: Month, of: Option<InstitutionCode>) -> Tallies;
 }
 
 /// Batches of codes, in no order, some of them more than once.
@@ -299,7 +370,7 @@ pub trait ProvisionalBook: Send + Sync {
 }
 
 /// A whole store.
-pub trait Store: ClaimLedger + ClaimFeed + PurchaseBook + RegistryStore {
+pub trait Store: ClaimLedger + ClaimFeed + CaseBook + TallyBook + PurchaseBook + RegistryStore {
     /// Whether it takes changes; a receiver that is told of every change of state.
     fn state(&self) -> tokio::sync::watch::Receiver<StoreState>;
 

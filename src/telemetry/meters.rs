@@ -227,6 +227,11 @@ pub fn store_measured(store: StoreGauges) {
     }
 }
 
+/// So many codes have an open case.
+pub fn cases_are(open: usize) {
+    gauge!(names::CASES_OPEN).set(open as f64);
+}
+
 /// What the index is like.
 #[derive(Debug, Clone, Copy)]
 pub struct IndexGauges {

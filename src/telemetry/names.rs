@@ -21,6 +21,7 @@ pub(super) const LOG_END: &str = "tracegate_log_end_bytes";
 pub(super) const TABLES: &str = "tracegate_tables_bytes";
 pub(super) const CLAIMS: &str = "tracegate_claims_bytes";
 pub(super) const LEDGER_PLANNED: &str = "tracegate_ledger_codes_planned";
+pub(super) const CASES_OPEN: &str = "tracegate_cases_open";
 pub(super) const LOOK_UPS: &str = "tracegate_index_look_ups_total";
 pub(super) const INDEX_CODES: &str = "tracegate_index_codes";
 pub(super) const INDEX_PLANNED: &str = "tracegate_index_codes_planned";
@@ -83,7 +84,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 43] = [
+pub const METRICS: [Metric; 44] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -111,6 +112,7 @@ pub const METRICS: [Metric; 43] = [
     gauge(LOG_END, &[], "Bytes that the event log has taken in all"),
     gauge(TABLES, &[], "Disk that the tables take, in bytes"),
     gauge(CLAIMS, &[], "Disk that the table of claims takes of it, in bytes"),
+    gauge(CASES_OPEN, &[], "Codes with an open case, as far as this gateway knows"),
     gauge(LEDGER_PLANNED, &[], "Codes that the deployment in Redis is planned for; 0 without Redis"),
     counter(
         LOOK_UPS,

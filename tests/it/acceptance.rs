@@ -15,6 +15,7 @@
 pub mod everything;
 pub mod samples;
 
+pub mod cases;
 pub mod claims;
 mod contention;
 mod durability;
@@ -25,6 +26,7 @@ mod purchases;
 pub mod random;
 mod registry;
 mod scan;
+pub mod tallies;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -145,6 +147,9 @@ macro_rules! run_on {
                     feed::claims_are_told_before_they_can_be_read,
                     feed::claims_are_told_once_and_in_order,
                     feed::a_later_follower_takes_the_place_of_an_earlier_one,
+                    tallies::tallies_add_up_in_any_order,
+                    tallies::a_tally_is_added_with_its_change_or_not_at_all,
+                    tallies::tallies_are_asked_by_months_and_institution,
                     purchases::sold_units_add_up_in_any_order,
                     purchases::a_record_is_counted_once,
                     purchases::a_record_sent_by_many_is_counted_once,
@@ -156,11 +161,17 @@ macro_rules! run_on {
                     purchases::questions_wait_until_they_are_settled,
                     registry::rows_are_added_unchanged_or_replaced,
                     registry::a_registry_reads_back_as_it_was_put,
-                    registry::each_load_gets_its_own_version;
+                    registry::each_load_gets_its_own_version,
+                    cases::a_dossier_is_swapped_only_for_the_version_that_was_read,
+                    cases::a_dossier_is_kept_with_its_change_or_not_at_all,
+                    cases::nobody_who_joins_a_case_is_lost,
+                    cases::changes_are_told_in_the_order_of_their_places;
                 Durability:
                     durability::everything_is_there_after_opening_again,
                     durability::paper_keys_stay_the_same,
                     durability::a_closed_store_takes_nothing,
+                    cases::what_was_logged_in_a_span_is_read_back,
+                    cases::dossiers_and_their_places_outlive_a_restart,
                     feed::codes_are_read_back_from_any_position,
                     random::random_operations_agree_with_the_model;
             }

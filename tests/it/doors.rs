@@ -1,9 +1,11 @@
 //! The gRPC door, through real connections.
 
 mod callers;
+mod foreign;
 mod holds;
 mod loads;
 mod requests;
+mod roles;
 
 use tonic::Request;
 use tonic::metadata::MetadataValue;

@@ -10,6 +10,7 @@
 )]
 
 mod acceptance;
+mod bureau;
 mod crash;
 mod days;
 mod deploy;
@@ -20,6 +21,7 @@ mod history;
 mod index;
 mod operations;
 mod policy;
+mod privacy;
 mod redis;
 mod scan;
 mod seen;

@@ -1,5 +1,6 @@
 //! Many gateways over one Redis, what they demand of it, and moving a ledger there and back.
 
+mod cases;
 mod copies;
 mod faults;
 mod fleet;

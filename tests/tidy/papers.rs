@@ -3,6 +3,7 @@
 use super::source::{self, Source};
 use super::{check, keeps};
 use regex::Regex;
+use std::collections::BTreeSet;
 
 /// A path in backticks counts as one of ours where it begins with one of these.
 const TOP: [&str; 12] = [
@@ -204,4 +205,38 @@ fn no_file_names_a_place_on_somebodys_machine() {
     row(concat!("see /ho", "me/somebody/x"), true);
     row(concat!("`/wo", "rk/x`"), true);
     row(concat!("https://a.b/ho", "me/x and src/wo", "rk/x"), false);
+}
+
+/// The crates that a manifest names, in whichever section.
+fn named_crates(manifest: &str) -> BTreeSet<String> {
+    let table: toml::Table = manifest.parse().expect("a manifest");
+    let targets = table.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let targets = targets.filter_map(|(_, target)| target.as_table());
+    let sections = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let of = |table: &toml::Table| -> Vec<String> {
+        let sections = sections.iter().filter_map(|name| table.get(*name)?.as_table());
+        sections.flat_map(|section| section.keys().cloned()).collect()
+    };
+    let all = of(&table).into_iter().chain(targets.flat_map(of));
+    all.filter(|name| name != "tracegate").collect()
+}
+
+#[test]
+fn every_dependency_says_why_it_is_there() {
+    let read = |path: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let page = read("docs/dependencies.md");
+    let row = pattern(r"(?m)^\| ([a-z][\w-]*) \| \S");
+    let told: Vec<String> = row.captures_iter(&page).map(|found| found[1].to_owned()).collect();
+    let told: Vec<String> = told.into_iter().filter(|name| name != "crate").collect();
+    let named: BTreeSet<String> =
+        ["Cargo.toml", "load-tests/Cargo.toml"].iter().flat_map(|path| named_crates(&read(path))).collect();
+    assert_eq!(
+        told.iter().cloned().collect::<BTreeSet<_>>(),
+        named,
+        "docs/dependencies.md and the manifests"
+    );
+    assert_eq!(told.len(), named.len(), "a crate stands there twice");
 }

@@ -32,13 +32,22 @@ pub(super) type Request = (String, Document);
 
 /// An engine with default settings over an embedded store that writes its log through `files`.
 pub(super) async fn start(dir: &Path, files: Box<dyn LogFiles>) -> Result<Arc<Engine>> {
+    Ok(Arc::new(open(dir, files).await?))
+}
+
+/// As [`start`], without cases and tallies.
+pub(super) async fn start_without_books(dir: &Path, files: Box<dyn LogFiles>) -> Result<Arc<Engine>> {
+    Ok(Arc::new(open(dir, files).await?.without_books()))
+}
+
+async fn open(dir: &Path, files: Box<dyn LogFiles>) -> Result<Engine> {
     let config = Config::built_in()?;
     let policies = open_policies(&config).await?;
     let Config { store, limits, index, .. } = config;
     let dir = dir.to_owned();
     let open = move || EmbeddedStore::open_with(&dir, &store, files);
     let store: Arc<dyn Store> = Arc::new(tokio::task::spawn_blocking(open).await??);
-    Ok(Arc::new(Engine::start(store, Arc::new(SystemClock), policies, limits, index).await?))
+    Ok(Engine::start(store, Arc::new(SystemClock), policies, limits, index).await?)
 }
 
 /// Whoever looks after the index, as in a gateway; ends when dropped.
@@ -134,9 +143,26 @@ pub(super) fn request(sale: Sale) -> Result<Request> {
     Ok((sale.request_id, document))
 }
 
+/// The same boxes under another document.
+pub(super) fn duplicate((id, document): &Request) -> Request {
+    let mut document = document.clone();
+    document.document_no = document.document_no.map(|number| format!("{number}-again"));
+    (format!("{id}-again"), document)
+}
+
+/// Dispenses a document whose boxes are sold; an error where that does not show.
+pub(super) async fn dispense_again(engine: &Engine, (request_id, document): Request) -> Result<()> {
+    let reply = engine.dispense(&Caller::Operator, &request_id, document, false, None).await?;
+    match reply.answer.verdict {
+        // A hospital is reminded of a duplicate, a pharmacy is refused.
+        Verdict::Block | Verdict::Remind => Ok(()),
+        other @ (Verdict::Allow | Verdict::Pending) => bail!("{request_id} was answered {}", other.name()),
+    }
+}
+
 /// Dispenses a document; an error where it is not allowed or not recorded.
 pub(super) async fn dispense(engine: &Engine, (request_id, document): Request) -> Result<()> {
-    let reply = engine.dispense(&Caller::Operator, &request_id, document, false).await?;
+    let reply = engine.dispense(&Caller::Operator, &request_id, document, false, None).await?;
     if reply.answer.verdict != Verdict::Allow || !reply.answer.recorded {
         let reasons: Vec<_> = reply.answer.findings.iter().map(|f| f.reason.name()).collect();
         bail!("{request_id} was answered {} with findings {reasons:?}", reply.answer.verdict.name());

@@ -1,5 +1,6 @@
 //! What is measured: each scenario sets its stage, runs its rounds, and reports. Must not know the command line.
 
+pub mod cases;
 mod check;
 mod compare;
 mod dispense;

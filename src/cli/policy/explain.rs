@@ -24,7 +24,7 @@ const DAY_OFFLINE: Date = Date::constant(2026, 1, 1);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A running gateway to ask.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, visible_alias = "gateway", value_name = "ADDRESS")]
     to: Option<String>,
     /// An institution that the gateway knows, instead of a description.
     #[arg(long, value_name = "CODE", requires = "to")]

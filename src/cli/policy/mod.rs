@@ -67,7 +67,7 @@ has in force; it knows institutions and drugs by their codes.")]
 #[derive(Debug, clap::Args)]
 pub(super) struct Gateway {
     /// The gateway, on this machine: rules are changed by its operator.
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
+    #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
     /// One JSON object instead of tables.
     #[arg(long)]

@@ -92,7 +92,7 @@ fn in_words(scope: Vec<(&'static str, String)>, from: &str, to: &str) -> String 
 }
 
 /// The settings by their keys.
-fn settings(policy: &pb::GetPolicyResponse) -> [(&'static str, Value); 12] {
+fn settings(policy: &pb::GetPolicyResponse) -> [(&'static str, Value); 18] {
     let s = policy.settings.clone().unwrap_or_default();
     [
         ("lateness_minutes", s.lateness_minutes.into()),
@@ -107,6 +107,12 @@ fn settings(policy: &pb::GetPolicyResponse) -> [(&'static str, Value); 12] {
         ("split_unknown_units_cap", s.split_unknown_units_cap.into()),
         ("url_hosts", s.url_hosts.into()),
         ("placeholder_patterns", s.placeholder_patterns.into()),
+        ("case_push_working_days", s.case_push_working_days.into()),
+        ("case_answer_working_days", s.case_answer_working_days.into()),
+        ("case_review_working_days", s.case_review_working_days.into()),
+        ("case_second_review_working_days", s.case_second_review_working_days.into()),
+        ("holidays", s.holidays.into()),
+        ("working_weekends", s.working_weekends.into()),
     ]
 }
 

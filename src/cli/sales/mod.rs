@@ -53,7 +53,7 @@ pub(super) struct Args {
     /// The CSV file (UTF-8, with a header).
     file: PathBuf,
     /// The gateway, on this machine: importing is for its operator.
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
+    #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
     /// Look for duplicates; they go to FILE.findings.csv and are kept with the sale. The first import of a sale
     /// decides.

@@ -195,7 +195,7 @@ impl State {
         found
     }
 
-    fn collision(&self, target: &Ledgered, other: &Ledgered, lens: &Lens) -> Option<ConflictKind> {
+    pub(super) fn collision(&self, target: &Ledgered, other: &Ledgered, lens: &Lens) -> Option<ConflictKind> {
         match (&target.part, &other.part) {
             (Part::Whole, Part::Whole) => Some(ConflictKind::Duplicate(whole_class(target, other, lens))),
             (Part::Whole, Part::Draw { .. }) | (Part::Draw { .. }, Part::Whole) => {
@@ -211,28 +211,50 @@ impl State {
 
     /// More units open than the pack holds, at this draw or at a later one that it pushes over.
     fn overdraw(&self, target: &Ledgered, lens: &Lens) -> Option<Conflict> {
-        let pack = Decimal::from(lens.units_per_pack?);
-        let Part::Draw { units: Some(_), .. } = target.part else {
-            return None;
-        };
-        let over = |place: usize| {
-            target.units_open_at(place) > Decimal::ZERO
-                && self.sales.iter().map(|s| s.units_open_at(place)).sum::<Decimal>() > pack
-        };
-        let draws = || self.sales.iter().filter(|s| matches!(s.part, Part::Draw { units: Some(_), .. }));
-        let other = if over(target.start) {
-            let still_open =
-                |s: &&Ledgered| s.start < target.start && s.units_open_at(target.start) > Decimal::ZERO;
-            // A draw of more units than any pack holds stands against nobody but itself.
-            draws().find(still_open).unwrap_or(target)
-        } else {
-            draws().find(|s| s.start > target.start && over(s.start))?
+        let other = match self.overdrawn_by(target, lens) {
+            Some(open) => open,
+            None => {
+                let pushed = |s: &&Ledgered| {
+                    s.start > target.start
+                        && target.units_open_at(s.start) > Decimal::ZERO
+                        && self.is_over(s.start, lens)
+                };
+                self.counted_draws().find(|s| pushed(s)).filter(|_| is_counted_draw(target))?
+            }
         };
         Some(conflict(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), target, other))
     }
+
+    /// Where a draw takes more than the pack still holds: the first draw that is open before it. A draw of more units
+    /// than any pack holds stands against nobody but itself.
+    pub(super) fn overdrawn_by<'a>(&'a self, target: &'a Ledgered, lens: &Lens) -> Option<&'a Ledgered> {
+        let is_over = is_counted_draw(target)
+            && target.units_open_at(target.start) > Decimal::ZERO
+            && self.is_over(target.start, lens);
+        if !is_over {
+            return None;
+        }
+        let still_open =
+            |s: &&Ledgered| s.start < target.start && s.units_open_at(target.start) > Decimal::ZERO;
+        Some(self.counted_draws().find(still_open).unwrap_or(target))
+    }
+
+    /// Whether more units are open at a place in the order of events than the pack holds.
+    fn is_over(&self, place: usize, lens: &Lens) -> bool {
+        let open = || self.sales.iter().map(|s| s.units_open_at(place)).sum::<Decimal>();
+        lens.units_per_pack.is_some_and(|pack| open() > Decimal::from(pack))
+    }
+
+    fn counted_draws(&self) -> impl Iterator<Item = &Ledgered> {
+        self.sales.iter().filter(|sale| is_counted_draw(sale))
+    }
 }
 
-fn same_rule(a: ConflictKind, b: ConflictKind) -> bool {
+fn is_counted_draw(sale: &Ledgered) -> bool {
+    matches!(sale.part, Part::Draw { units: Some(_), .. })
+}
+
+pub(super) fn same_rule(a: ConflictKind, b: ConflictKind) -> bool {
     match (a, b) {
         (ConflictKind::Duplicate(_), ConflictKind::Duplicate(_)) => true,
         (ConflictKind::SplitElsewhere, ConflictKind::SplitElsewhere) => true,
@@ -242,7 +264,7 @@ fn same_rule(a: ConflictKind, b: ConflictKind) -> bool {
 }
 
 /// Whether two sales were open at one time. One that was heard of after its own return never was.
-fn overlaps(a: &Ledgered, b: &Ledgered) -> bool {
+pub(super) fn overlaps(a: &Ledgered, b: &Ledgered) -> bool {
     if a.end == Some(a.start) || b.end == Some(b.start) {
         return false;
     }

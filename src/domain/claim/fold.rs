@@ -209,6 +209,7 @@ pub(super) fn fold(history: &History, lens: &Lens, with_holds: bool) -> State {
             Event::Sale(_) => {}
             Event::Return(back) => state.take_return(place, index, back, lens),
             Event::Movement(m) => state.moves.extend(m.destination.map(|to| (m.institution, to))),
+            Event::Annulled(_) => {}
         }
     }
     state
@@ -246,7 +247,9 @@ impl State {
                 {
                     Some((slot, back.occurred_at))
                 }
-                Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_)) | None => None,
+                Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_) | Event::Annulled(_)) | None => {
+                    None
+                }
             });
         let mut opened = Ledgered::open(place, index, sale);
         if let Some((slot, returned_at)) = waiting {

@@ -7,13 +7,16 @@
 mod conflict;
 mod fold;
 mod past;
+mod picture;
 #[cfg(test)]
 mod tests;
 
 pub use conflict::{Conflict, ConflictKind, Counterpart, ReturnStanding, Standing};
 pub use fold::{Ledgered, State};
+pub use picture::{Collision, Fate, Picture, PicturedSale, SaleName};
 
 use crate::domain::party::InstitutionCode;
+use crate::domain::stored::appended;
 use crate::domain::verdict::Role;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
@@ -24,6 +27,9 @@ use serde::{Deserialize, Serialize};
 pub const EVENTS_PER_INSTITUTION_MAX: usize = 300;
 /// The most stock moves that are kept of one code; the oldest go first.
 pub const MOVES_PER_CODE_MAX: usize = 16;
+
+/// Most histories are shorter than this in stored form, in bytes.
+const USUAL_BYTES: usize = 128;
 
 /// A document or visit number, hashed with the deployment's secret so that nobody can make two collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +49,13 @@ pub enum Part {
         /// Units taken from this very pack; `None` counts nothing.
         units: Option<Decimal>,
     },
+}
+
+impl Part {
+    /// A part of which only the line is known, or that there is none.
+    pub fn of_line(line: Option<u32>) -> Self {
+        line.map_or(Self::Whole, |line| Self::Draw { line, line_quantity: None, units: None })
+    }
 }
 
 /// What became of a recorded sale.
@@ -140,6 +153,8 @@ pub enum Event {
     Return(ReturnEvent),
     /// A movement inside.
     Movement(MovementEvent),
+    /// An event that a reviewer took out: it stays visible and counts no more.
+    Annulled(Box<Event>),
 }
 
 impl Event {
@@ -155,7 +170,17 @@ impl Event {
             }
             (Self::Return(a), Self::Return(b)) => a == b,
             (Self::Movement(a), Self::Movement(b)) => a == b,
+            (Self::Annulled(a), b) => a.is_same(b),
+            (a, Self::Annulled(b)) => a.is_same(b),
             (Self::Sale(_) | Self::Return(_) | Self::Movement(_), _) => false,
+        }
+    }
+
+    /// What was told, annulled or not.
+    pub fn told(&self) -> &Self {
+        match self {
+            Self::Annulled(told) => told.told(),
+            Self::Sale(_) | Self::Return(_) | Self::Movement(_) => self,
         }
     }
 
@@ -165,6 +190,7 @@ impl Event {
             Self::Sale(e) => e.occurred_at,
             Self::Return(e) => e.occurred_at,
             Self::Movement(e) => e.occurred_at,
+            Self::Annulled(e) => e.occurred_at(),
         }
     }
 
@@ -174,6 +200,7 @@ impl Event {
             Self::Sale(e) => e.received_at,
             Self::Return(e) => e.received_at,
             Self::Movement(e) => e.received_at,
+            Self::Annulled(e) => e.received_at(),
         }
     }
 }
@@ -216,7 +243,7 @@ impl Lens {
 impl History {
     /// The form in which stores and memories keep it: postcard.
     pub fn stored(&self) -> Result<Vec<u8>, postcard::Error> {
-        postcard::to_stdvec(self)
+        appended(self, Vec::with_capacity(USUAL_BYTES))
     }
 
     /// The history that [`stored`](Self::stored) wrote.
@@ -237,6 +264,17 @@ impl History {
         next
     }
 
+    /// The same history without the effect of one event, which stays visible; `None` where no such event stands that
+    /// counts.
+    #[must_use]
+    pub fn annulled(&self, place: usize) -> Option<Self> {
+        let mut next = self.clone();
+        let event = next.events.get_mut(place).filter(|event| !matches!(event, Event::Annulled(_)))?;
+        *event = Event::Annulled(Box::new(event.clone()));
+        next.version = next.version.saturating_add(1);
+        Some(next)
+    }
+
     /// Adds an event in place.
     pub fn record(&mut self, event: Event) {
         self.events.push(event);
@@ -248,7 +286,7 @@ impl History {
         let is_its_own = |event: &&Event| match event {
             Event::Sale(sale) => sale.institution == institution,
             Event::Return(back) => back.institution == institution,
-            Event::Movement(_) => false,
+            Event::Movement(_) | Event::Annulled(_) => false,
         };
         self.events.iter().filter(is_its_own).count() >= EVENTS_PER_INSTITUTION_MAX
     }

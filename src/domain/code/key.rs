@@ -15,6 +15,9 @@ const GS1: u8 = 2;
 const OWN: u8 = 3;
 const MSFX_LEN: usize = 10;
 const GTIN_LEN: usize = 6;
+const GTIN_CHARS: usize = 14;
+/// Serials and check digits behind the seven digits of a prefix.
+const MSFX_SERIALS: u128 = 10_000_000_000_000;
 /// Longer than any key: a GTIN and 20 characters of serial, or 100 characters of an own scheme.
 const KEY_BYTES_MAX: usize = 1 + own::TEXT_CHARS_MAX;
 /// 8×10^19 to 9×10^19 - 1: twenty digits, the first an 8.
@@ -55,6 +58,37 @@ impl CodeKey {
 
     pub(super) fn own(text: &str) -> Self {
         Self(Packed::Heap([&[OWN], text.as_bytes()].concat().into()))
+    }
+
+    /// Reads the canonical text, which [`Display`](fmt::Display) writes; nothing else is understood.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_msfx = text.len() == 20 && text.starts_with('8') && text.bytes().all(|b| b.is_ascii_digit());
+        if is_msfx {
+            return Some(Self::msfx(text));
+        }
+        let gs1 = text.strip_prefix("(01)").and_then(|rest| rest.split_at_checked(GTIN_CHARS));
+        if let Some((gtin, rest)) = gs1
+            && let Some(serial) = rest.strip_prefix("(21)")
+            && element::is_gtin(gtin)
+            && element::is_serial(serial)
+        {
+            return Some(Self::gs1(gtin, serial));
+        }
+        own::is_printable(text).then(|| Self::own(text))
+    }
+
+    /// What the registry knows a product by: seven digits of an MSFX code, or a GTIN; `None` for an own scheme.
+    pub fn prefix(&self) -> Option<String> {
+        match meaning(self.as_bytes())? {
+            Meaning::Msfx(number) => Some((number / MSFX_SERIALS).to_string()),
+            Meaning::Gs1 { gtin, .. } => Some(format!("{gtin:014}")),
+            Meaning::Own(_) => None,
+        }
+    }
+
+    /// Whether it is a number of twenty digits; such keys are in the order of their numbers.
+    pub const fn is_msfx(&self) -> bool {
+        matches!(self.0, Packed::Inline(_))
     }
 
     /// The stored form: ten bytes for MSFX, at most 27 for GS1 and 101 for an own scheme.

@@ -176,6 +176,8 @@ fn prefixes_name_the_product() {
     {
         let Scan::Code(code) = read(text, &RULES) else { panic!("{text} is a code") };
         assert_eq!(code.prefix(), prefix, "{text}");
+        assert_eq!(code.key().prefix().as_deref(), prefix, "{text}: the key alone");
+        assert_eq!(CodeKey::parse(&code.to_string()), Some(code.key()), "{text}: canonical text");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where findings are raised: looks up the rule, applies what holds for every rule, keeps the finding.
 
 use super::codes::Coded;
-use super::{ClaimChange, Grounds};
+use super::{ClaimChange, Collided, Grounds};
 use crate::domain::claim::{Event, History, MovementEvent};
 use crate::domain::code::CodeKey;
 use crate::domain::document::Line;
@@ -67,6 +67,17 @@ pub(super) struct Bench<'a> {
     pub after_the_fact: bool,
     findings: Vec<Finding>,
     working: BTreeMap<CodeKey, Working>,
+    /// What collides with what is on record.
+    pub collided: Vec<Collided>,
+}
+
+/// What a bench leaves.
+pub(super) struct Judged {
+    pub verdict: Verdict,
+    /// In order of precedence.
+    pub findings: Vec<Finding>,
+    pub claims: Vec<ClaimChange>,
+    pub collided: Vec<Collided>,
 }
 
 /// The history of a code as this request leaves it so far.
@@ -88,6 +99,7 @@ impl<'a> Bench<'a> {
             after_the_fact,
             findings: Vec::new(),
             working: BTreeMap::new(),
+            collided: Vec::new(),
         }
     }
 
@@ -176,14 +188,14 @@ impl<'a> Bench<'a> {
     }
 
     /// The verdict, the findings in order, and the changes that were recorded.
-    pub fn close(mut self) -> (Verdict, Vec<Finding>, Vec<ClaimChange>) {
+    pub fn close(mut self) -> Judged {
         sort(&mut self.findings);
         let verdict = strictest(&self.findings);
         let changed = self.working.into_iter().filter(|(_, working)| working.changed);
-        let changes = changed
+        let claims = changed
             .map(|(key, Working { read, history, changed: _ })| ClaimChange { key, expected: read, history })
             .collect();
-        (verdict, self.findings, changes)
+        Judged { verdict, findings: self.findings, claims, collided: self.collided }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The codes of a line against what is on record: the same sale, lawful resale, duplicates, splits.
 
+use super::Collided;
 use super::bench::{Bench, LineView, Note};
 use super::codes::{CodeDrug, Coded};
 use super::quantity::is_drawn;
@@ -115,6 +116,10 @@ impl Bench<'_> {
                 }
                 sale.first_findings = conflicts.iter().map(|c| (c.kind, c.role)).collect();
                 self.judge_unknown_units(view, code, key, drawn_units(&sale.part), &lens);
+                if !conflicts.is_empty() && !self.is_makers_error(code) {
+                    let (line, key) = (view.line.number, key.clone());
+                    self.collided.push(Collided { line, key, sale: sale.clone() });
+                }
                 self.record(key, Event::Sale(sale));
             }
         }
@@ -160,7 +165,13 @@ impl Bench<'_> {
             ConflictKind::SplitElsewhere => (Reason::SplitElsewhere, None),
         };
         let note = Note { class, role: Some(role), ..Note::new(evidence).code(code.text.clone()) };
-        self.raise(view, reason, note);
+        // Two boxes lawfully carry a code that their maker printed twice.
+        let at_most = if self.is_makers_error(code) { Enforcement::Observe } else { Enforcement::Block };
+        self.raise(view, reason, note.at_most(at_most));
+    }
+
+    fn is_makers_error(&self, code: &Coded<'_>) -> bool {
+        code.key.as_ref().is_some_and(|key| self.grounds.registry.makers_error(key).is_some())
     }
 
     fn other_sale(&self, other: &Counterpart, proposed: bool) -> Evidence {

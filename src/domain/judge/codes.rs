@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, LineView, Note};
 use super::quantity::Due;
-use crate::domain::code::{CodeKey, Scan, TraceCode};
+use crate::domain::code::{CodeKey, Scan, ScanRules, TraceCode, read};
 use crate::domain::document::Line;
 use crate::domain::drug::{Drug, PackLevel};
 use crate::domain::event::Payment;
@@ -57,6 +57,36 @@ pub(super) fn drug_of<'a>(scan: &'a Scan, registry: &'a Registry) -> Option<Code
         Scan::Code(code) => by_prefix(code.prefix()?),
         Scan::NoSerial { gtin, .. } => by_prefix(gtin.as_deref()?),
         Scan::Placeholder { .. } | Scan::Refused { .. } => None,
+    }
+}
+
+/// What a code on record says about its product.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodeProduct {
+    /// NHSA catalogue code.
+    pub catalog_code: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Smallest priced units in the pack.
+    pub units_per_pack: Option<u32>,
+}
+
+/// The product behind a code on record, as far as prefix map or scheme know it.
+pub fn product_of(key: &CodeKey, rules: &ScanRules, registry: &Registry) -> CodeProduct {
+    match key.prefix() {
+        Some(prefix) => registry.drug(&prefix).map(|drug| CodeProduct::from(CodeDrug::from(drug))),
+        None => drug_of(&read(&key.to_string(), rules), registry).map(CodeProduct::from),
+    }
+    .unwrap_or_default()
+}
+
+impl From<CodeDrug<'_>> for CodeProduct {
+    fn from(drug: CodeDrug<'_>) -> Self {
+        Self {
+            catalog_code: drug.catalog_code.map(str::to_owned),
+            name: drug.name.to_owned(),
+            units_per_pack: drug.units_per_pack,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`judge_sale`] and [`judge_return`] put rules and facts together. A judgement names the changes of the
 //! ledger that follow from it; it does not know how they are kept.
 
+mod audit;
 mod bench;
 mod claims;
 mod codes;
@@ -18,6 +19,8 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
+pub use audit::audited;
+pub use codes::{CodeProduct, product_of};
 pub use explain::{Explained, Question, Remark, usual_scene};
 pub use past::{
     PastAnswer, PastFinding, PastGrounds, PastJudgement, PastOptions, PastRefusal, PastRow, PastStanding,
@@ -28,7 +31,7 @@ pub use returns::{judge_return, scene_of};
 pub use sale::{Mode, SaleFacts, judge_sale};
 pub use settle::{judge_confirm, judge_movement, judge_void};
 
-use crate::domain::claim::{History, Lens, PaperKey};
+use crate::domain::claim::{History, Lens, PaperKey, SaleEvent};
 use crate::domain::code::{CodeKey, Scan, ScanRules, read};
 use crate::domain::document::Line;
 use crate::domain::policy::{Policy, Settings};
@@ -149,6 +152,19 @@ pub struct Judgement {
     pub recorded: bool,
     /// Came after the lateness limit, or as a report.
     pub after_the_fact: bool,
+    /// Sales, or blocked attempts, that collide with what is on record: they open cases.
+    pub collided: Vec<Collided>,
+}
+
+/// A code that collides with what is on record, for the first time in this sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collided {
+    /// Line of the document.
+    pub line: u32,
+    /// The code.
+    pub key: CodeKey,
+    /// The sale that is recorded, or would have been.
+    pub sale: SaleEvent,
 }
 
 /// The lens through which a policy looks at histories.

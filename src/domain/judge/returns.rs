@@ -1,6 +1,6 @@
 //! Goods that come back.
 
-use super::bench::{Bench, LineView, Note};
+use super::bench::{Bench, Judged, LineView, Note};
 use super::codes::{CodeDrug, Coded};
 use super::quantity::is_drawn;
 use super::{Grounds, Judgement, Reading};
@@ -35,7 +35,7 @@ pub fn judge_return(
             }
         }
     }
-    let (verdict, findings, claims) = bench.close();
+    let Judged { verdict, findings, claims, collided } = bench.close();
     let kept = after_the_fact && !claims.is_empty();
     let recorded = usable && (kept || matches!(verdict, Verdict::Allow | Verdict::Remind));
     // What came back cannot be more than what went out.
@@ -55,6 +55,7 @@ pub fn judge_return(
         hold_expires_at: None,
         recorded,
         after_the_fact,
+        collided,
     }
 }
 

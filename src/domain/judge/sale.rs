@@ -1,6 +1,6 @@
 //! A document at the gate, or reported after the fact.
 
-use super::bench::{Bench, LineView, Note};
+use super::bench::{Bench, Judged, LineView, Note};
 use super::claims::{Fresh, Seen};
 use super::quantity::is_drawn;
 use super::{Awaited, Grounds, Judgement, Reading};
@@ -56,7 +56,7 @@ pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
         }
     }
     let hold_end = bench.hold_end();
-    let (verdict, findings, claims) = bench.close();
+    let Judged { verdict, findings, claims, collided } = bench.close();
     let passes = matches!(verdict, Verdict::Allow | Verdict::Remind);
     let recorded = usable && (after_the_fact || given || passes);
     let hold_expires_at = (recorded && mode == Mode::Hold).then_some(hold_end);
@@ -69,6 +69,7 @@ pub fn judge_sale(facts: SaleFacts<'_>) -> Judgement {
         hold_expires_at,
         recorded,
         after_the_fact,
+        collided,
     };
     if recorded {
         Judgement { claims, sold: tally.sold(), awaited: tally.awaited, ..judgement }

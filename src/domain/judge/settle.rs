@@ -1,8 +1,8 @@
 //! What becomes of a document after its verdict: confirmed, voided; and goods that only moved.
 
-use super::bench::{Bench, LineView};
+use super::bench::{Bench, Judged, LineView};
 use super::codes::Coded;
-use super::{ClaimChange, Grounds, Judgement, Paper, Reading};
+use super::{ClaimChange, Collided, Grounds, Judgement, Paper, Reading};
 use crate::domain::claim::{Event, History, MovementEvent, SaleEvent, SaleStatus, Standing};
 use crate::domain::code::CodeKey;
 use crate::domain::document::{Document, Movement};
@@ -27,7 +27,7 @@ pub fn judge_confirm(
             }
         }
     }
-    let (verdict, findings, claims) = bench.close();
+    let Judged { verdict, findings, claims, collided } = bench.close();
     Judgement {
         verdict,
         findings,
@@ -37,6 +37,7 @@ pub fn judge_confirm(
         hold_expires_at: None,
         recorded: true,
         after_the_fact: false,
+        collided,
     }
 }
 
@@ -57,6 +58,10 @@ impl Bench<'_> {
             if let Standing::New { conflicts, .. } = history.standing_of(&sale, &lens) {
                 for conflict in &conflicts {
                     self.raise_conflict(view, code, conflict);
+                }
+                if !conflicts.is_empty() {
+                    let (line, key) = (view.line.number, key.clone());
+                    self.collided.push(Collided { line, key, sale: sale.clone() });
                 }
             }
             history.events.insert(at, Event::Sale(sale));
@@ -135,7 +140,7 @@ pub fn judge_movement(grounds: Grounds<'_>, movement: &Movement, reading: &Readi
         };
         bench.record_move(key, event);
     }
-    let (verdict, findings, claims) = bench.close();
+    let Judged { verdict, findings, claims, collided } = bench.close();
     Judgement {
         verdict,
         findings,
@@ -145,5 +150,6 @@ pub fn judge_movement(grounds: Grounds<'_>, movement: &Movement, reading: &Readi
         hold_expires_at: None,
         recorded: usable,
         after_the_fact: true,
+        collided,
     }
 }

@@ -19,7 +19,7 @@ pub use contradiction::{Contradiction, contradictions};
 pub use rule::{Exemption, Mismatch, Rule, RuleSource};
 pub use scope::{BadDivisionPrefix, DivisionPrefix, Scope, ScopeField};
 pub use select::{Candidate, Ruling};
-pub use settings::Settings;
+pub use settings::{CaseRules, Settings};
 pub use situation::{AgreementStatus, DrugTraits, InstitutionTraits, Period, Situation};
 pub use version::PolicyVersion;
 

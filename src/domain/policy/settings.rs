@@ -1,6 +1,49 @@
 //! Limits and lists of the policy that are not rules; every unit stands in the name.
 
+use crate::domain::case::{Calendar, CaseState};
 use jiff::civil::{Date, date};
+
+/// How long each step of a case may take, in working days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseRules {
+    /// To push a detected case to the institution.
+    pub push_working_days: u32,
+    /// For the institution to explain or appeal.
+    pub answer_working_days: u32,
+    /// To take up an answer and finish the first review.
+    pub review_working_days: u32,
+    /// To finish the second review.
+    pub second_review_working_days: u32,
+    /// Which days are worked.
+    pub calendar: Calendar,
+}
+
+impl Default for CaseRules {
+    fn default() -> Self {
+        Self {
+            push_working_days: 1,
+            answer_working_days: 5,
+            review_working_days: 10,
+            second_review_working_days: 10,
+            calendar: Calendar::default(),
+        }
+    }
+}
+
+impl CaseRules {
+    /// How long the step may take that is due in a state; `None` = nothing is.
+    pub const fn working_days(&self, state: CaseState) -> Option<u32> {
+        match state {
+            CaseState::Detected => Some(self.push_working_days),
+            CaseState::Pushed => Some(self.answer_working_days),
+            CaseState::Explained | CaseState::Appealed | CaseState::FirstReview => {
+                Some(self.review_working_days)
+            }
+            CaseState::SecondReview => Some(self.second_review_working_days),
+            CaseState::Closed => None,
+        }
+    }
+}
 
 /// Limits and lists of the policy. The default is the national one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +74,8 @@ pub struct Settings {
     pub url_hosts: Vec<String>,
     /// Regular expressions for scans that stand for "no code"; anchored where they have to be.
     pub placeholder_patterns: Vec<String>,
+    /// Deadlines of cases.
+    pub cases: CaseRules,
 }
 
 impl Default for Settings {
@@ -48,6 +93,7 @@ impl Default for Settings {
             split_unknown_units_cap: 100,
             url_hosts: vec!["www.mashangfangxin.com".into(), "mashangfangxin.com".into()],
             placeholder_patterns: default_placeholder_patterns(),
+            cases: CaseRules::default(),
         }
     }
 }

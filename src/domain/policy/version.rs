@@ -5,7 +5,8 @@
 
 use super::rule::{Exemption, Rule};
 use super::scope::Scope;
-use super::settings::Settings;
+use super::settings::{CaseRules, Settings};
+use crate::domain::case::Calendar;
 use jiff::civil::Date;
 use std::fmt;
 
@@ -78,6 +79,7 @@ fn canonical_settings(settings: &Settings) -> String {
         split_unknown_units_cap,
         url_hosts,
         placeholder_patterns,
+        cases,
     } = settings;
     let mut text = Canonical::new("settings");
     text.field("lateness_minutes", lateness_minutes);
@@ -92,7 +94,30 @@ fn canonical_settings(settings: &Settings) -> String {
     text.field("split_unknown_units_cap", split_unknown_units_cap);
     text.set("url_hosts", url_hosts);
     text.set("placeholder_patterns", placeholder_patterns);
+    canonical_cases(&mut text, cases);
     text.finish()
+}
+
+/// What is as it always was leaves no trace, so that policies from before cases had settings keep their version.
+fn canonical_cases(text: &mut Canonical, cases: &CaseRules) {
+    let CaseRules {
+        push_working_days,
+        answer_working_days,
+        review_working_days,
+        second_review_working_days,
+        calendar: Calendar { holidays, working_weekends },
+    } = cases;
+    let usual = CaseRules::default();
+    let changed = |days: u32, usual: u32| (days != usual).then_some(days);
+    text.option("case_push_working_days", changed(*push_working_days, usual.push_working_days));
+    text.option("case_answer_working_days", changed(*answer_working_days, usual.answer_working_days));
+    text.option("case_review_working_days", changed(*review_working_days, usual.review_working_days));
+    text.option(
+        "case_second_review_working_days",
+        changed(*second_review_working_days, usual.second_review_working_days),
+    );
+    holidays.iter().for_each(|day| text.field("holiday", day));
+    working_weekends.iter().for_each(|day| text.field("working_weekend", day));
 }
 
 /// Builds one canonical text.

@@ -1,5 +1,9 @@
 //! The only place where wire types and domain types meet.
 
+mod cases;
+mod cells;
+mod codes;
+mod compliance;
 mod explain;
 mod history;
 mod names;
@@ -8,6 +12,13 @@ mod registry;
 mod request;
 mod response;
 
+pub(super) use cases::{
+    advance, audit_message, audited_days, case_filter, case_message, case_name, cursor, file_format,
+    group_by, page_token, summary,
+};
+pub(super) use cells::{case_cells, case_columns};
+pub(super) use codes::{code_history, code_key, makers_error, makers_error_message};
+pub(super) use compliance::{compliance, tally_filter};
 pub(super) use explain::{explanation, question, shadow_report};
 pub(super) use history::{imported, institutions, past_event};
 pub(super) use policy::{page, settings as policy_settings};

@@ -2,10 +2,12 @@
 
 use super::names;
 use super::registry::text_of;
-use crate::domain::policy::{Exemption, Policy, Rule, Scope, Settings};
+use crate::domain::policy::{CaseRules, Exemption, Policy, Rule, Scope, Settings};
 use crate::engine::EngineError;
 use crate::grpc::pb;
+use jiff::civil::Date;
 use prost::Message;
+use std::collections::BTreeSet;
 
 /// A page ends behind the row with which it reaches this many bytes.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -98,7 +100,16 @@ pub(crate) fn settings(settings: &Settings) -> pb::PolicySettings {
         split_unknown_units_cap,
         url_hosts,
         placeholder_patterns,
+        cases:
+            CaseRules {
+                push_working_days,
+                answer_working_days,
+                review_working_days,
+                second_review_working_days,
+                calendar,
+            },
     } = settings;
+    let days = |days: &BTreeSet<Date>| days.iter().map(ToString::to_string).collect();
     pb::PolicySettings {
         lateness_minutes: *lateness_minutes,
         proposal_days: *proposal_days,
@@ -112,6 +123,12 @@ pub(crate) fn settings(settings: &Settings) -> pb::PolicySettings {
         split_unknown_units_cap: *split_unknown_units_cap,
         url_hosts: url_hosts.clone(),
         placeholder_patterns: placeholder_patterns.clone(),
+        case_push_working_days: *push_working_days,
+        case_answer_working_days: *answer_working_days,
+        case_review_working_days: *review_working_days,
+        case_second_review_working_days: *second_review_working_days,
+        holidays: days(&calendar.holidays),
+        working_weekends: days(&calendar.working_weekends),
     }
 }
 

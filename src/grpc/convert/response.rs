@@ -32,6 +32,7 @@ pub(crate) fn decision(reply: &Reply, caller: &Caller, knowledge: &Knowledge) ->
         hold_expires_at: answer.hold_expires_at.map(timestamp),
         replayed: reply.replayed,
         corrections: reply.corrections.iter().map(correction).collect(),
+        go_on_reason: reply.go_on_reason.clone().unwrap_or_default(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::view::View;
 use crate::store::{EncodedEvent, PositionDelta, StoreError};
 
 /// Bytes before each payload of a group that give its length.
-const PAYLOAD_LENGTH_BYTES: u64 = 4;
+pub(super) const PAYLOAD_LENGTH_BYTES: u64 = 4;
 
 /// A logged event: its position in the log, what it says, its bytes.
 pub(super) type Logged = (u64, Entries, EncodedEvent);
@@ -21,6 +21,7 @@ impl View {
         for (at, event, encoded) in events {
             layer.put(event, encoded, at + PAYLOAD_LENGTH_BYTES)?;
             self.add_to_positions(&layer, event, *at)?;
+            self.add_to_tallies(&layer, event, *at)?;
             rows += self.apply_purchases(&mut batch, event)? + self.apply_registry(&mut batch, event)?;
         }
         if rows > 0 {
@@ -82,6 +83,18 @@ impl View {
         }
         for (pool, catalog_code) in touched {
             layer.mark_applied(pool, catalog_code, at + 1);
+        }
+        Ok(())
+    }
+
+    /// As positions; an event names each tally once.
+    fn add_to_tallies(&self, layer: &Layer, event: &Entries, at: u64) -> Result<(), StoreError> {
+        for (key, tally) in &event.tallies {
+            if !layer.add_to_tally(key, tally, at) {
+                let mut row = self.tally(key)?;
+                row.add(tally, at);
+                layer.put_tally(*key, row);
+            }
         }
         Ok(())
     }

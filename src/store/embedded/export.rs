@@ -1,13 +1,15 @@
 //! Everything that a directory holds, for a move. The walk follows the log, so that what one document left comes
 //! together: of every event it gives what still stands. What is read back to be compared comes from the tables.
 
+use super::dossiers::row_of;
 use super::layer::OutcomePlace;
-use super::tables::{PositionRow, REGISTRY_VERSION, awaited_key, decode, get, unreadable};
+use super::tables::{PositionRow, REGISTRY_VERSION, TallyRow, awaited_key, decode, get, unreadable};
 use super::view::View;
 use super::{EmbeddedStore, log_dir};
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::RequestKey;
 use crate::domain::purchase::PurchaseRecord;
+use crate::domain::tally::TallyKey;
 use crate::store::event::RegistryMoment;
 use crate::store::log::{self, OpenError};
 use crate::store::moving::{
@@ -27,7 +29,8 @@ impl EmbeddedStore {
                 out.walk(&dir, from)?;
             }
             out.registry()?;
-            out.positions()
+            out.positions()?;
+            out.tallies()
         })
     }
 
@@ -41,10 +44,12 @@ impl EmbeddedStore {
             out.claims()?;
             out.outcomes()?;
             out.documents()?;
+            out.dossiers()?;
             out.purchases()?;
             out.awaited()?;
             out.registry()?;
-            out.positions()
+            out.positions()?;
+            out.tallies()
         })
     }
 
@@ -126,6 +131,11 @@ impl Out {
             }
         }
         self.filling.piece.rows.documents.extend(event.documents);
+        for row in event.dossiers {
+            if view.dossier_version(&row.key)? == Some(row.version) {
+                self.filling.piece.rows.dossiers.push(row);
+            }
+        }
         for record in event.purchases {
             let stands: Option<PurchaseRecord> = get(&view.tables.purchases, record.identity().as_bytes())?;
             if stands.as_ref() == Some(&record) {
@@ -180,6 +190,17 @@ impl Out {
         Ok(())
     }
 
+    fn dossiers(&mut self) -> Result<(), Ended> {
+        for guard in self.view.tables.dossiers.clone().iter() {
+            let (key, value) = row(guard)?;
+            self.make_room(value.len(), None)?;
+            let key = CodeKey::from_bytes(&key).ok_or_else(|| garbled("a dossier"))?;
+            let (_, row) = row_of(key, &value)?;
+            self.filling.piece.rows.dossiers.push(row);
+        }
+        Ok(())
+    }
+
     fn purchases(&mut self) -> Result<(), Ended> {
         for guard in self.view.tables.purchases.clone().iter() {
             let (_, value) = row(guard)?;
@@ -219,6 +240,17 @@ impl Out {
             let (pool, code) = read_position_name(&key).ok_or_else(|| garbled("a position"))?;
             let PositionRow { position, .. } = decode(&value)?;
             self.filling.piece.positions.push((pool, code, position));
+        }
+        Ok(())
+    }
+
+    fn tallies(&mut self) -> Result<(), Ended> {
+        for guard in self.view.tables.tallies.clone().iter() {
+            let (key, value) = row(guard)?;
+            self.make_room(value.len(), None)?;
+            let key = TallyKey::unpack(&key).ok_or_else(|| garbled("a tally"))?;
+            let TallyRow { tally, .. } = decode(&value)?;
+            self.filling.piece.tallies.push((key, tally));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Writes full layers to the tables, in a thread of its own: each table gets its rows as one sorted run, then the
 //! watermark follows. Safe to repeat: rows say what stands, not what changed.
 
+use super::dossiers::dossier_row;
 use super::layer::Layer;
 use super::tables::{Tables, document_key, encode, outcome_key, position_key, unreadable, yield_to_requests};
 use super::view::View;
@@ -110,7 +111,13 @@ impl Tables {
         let outcomes = layer.outcomes.iter().map(|row| Ok((outcome_key(row.key()), encode(&row.place)?)));
         put_run(&self.outcomes, outcomes.collect::<Result<_, StoreError>>()?)?;
         put_run(&self.documents, documents(layer))?;
+        put_run(
+            &self.dossiers,
+            layer.dossiers.iter().map(|row| (row.key().clone(), dossier_row(row.value()))).collect(),
+        )?;
         put_run(&self.positions, positions(layer)?)?;
+        let tallies = layer.tallies.iter().map(|row| Ok((row.key().packed(), encode(row.value())?)));
+        put_run(&self.tallies, tallies.collect::<Result<_, StoreError>>()?)?;
         // What was put into the other tables one by one must be on disk before the watermark says so.
         self.db.persist(PersistMode::SyncAll).map_err(unreadable)?;
         self.put_watermark(end)

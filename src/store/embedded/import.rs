@@ -7,7 +7,7 @@ use super::writer::Job;
 use crate::domain::purchase::PurchaseRecord;
 use crate::domain::registry::RegistryRow;
 use crate::store::event::RegistryMoment;
-use crate::store::moving::{Movable, MoveError, Piece, Pieces, adds_for, is_missing};
+use crate::store::moving::{Movable, MoveError, Piece, Pieces, adds_for, is_missing, missing_of_tallies};
 use crate::store::{Answering, LogEvent, StoreError};
 
 impl Movable for EmbeddedStore {
@@ -51,7 +51,7 @@ impl Movable for EmbeddedStore {
 impl EmbeddedStore {
     /// What does not stand yet of a piece. Documents and questions change nothing where they stand already.
     fn missing(&self, piece: Piece) -> Result<LogEvent, MoveError> {
-        let Piece { mut rows, positions, walked: _ } = piece;
+        let Piece { mut rows, positions, tallies, walked: _ } = piece;
         let (view, tables) = (&self.view, &self.view.tables);
         let mut claims = Vec::with_capacity(rows.claims.len());
         for (key, history) in rows.claims {
@@ -65,6 +65,13 @@ impl EmbeddedStore {
             let what = || format!("the outcome of request {} of {}", key.request_id, key.institution);
             if is_missing(&outcome, view.outcome(&key)?.as_ref(), what)? {
                 outcomes.push((key, outcome));
+            }
+        }
+        let mut dossiers = Vec::with_capacity(rows.dossiers.len());
+        for row in rows.dossiers {
+            let stands = view.dossier_row(&row.key)?;
+            if is_missing(&row, stands.as_ref(), || format!("the cases of code {}", row.key))? {
+                dossiers.push(row);
             }
         }
         let mut purchases = Vec::with_capacity(rows.purchases.len());
@@ -90,6 +97,9 @@ impl EmbeddedStore {
         let stand: Result<Vec<_>, StoreError> =
             positions.iter().map(|(pool, code, _)| Ok(view.position(pool, code)?.position)).collect();
         let adds = adds_for(positions, &stand?);
-        Ok(LogEvent { claims, outcomes, purchases, registry, adds, ..rows })
+        let stand: Result<Vec<_>, StoreError> =
+            tallies.iter().map(|(key, _)| Ok(view.tally(key)?.tally)).collect();
+        let tallies = missing_of_tallies(tallies, &stand?);
+        Ok(LogEvent { claims, outcomes, purchases, registry, adds, dossiers, tallies, ..rows })
     }
 }

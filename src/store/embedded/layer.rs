@@ -3,11 +3,12 @@
 //!
 //! Rows do not copy what the log was given: a history and an outcome are places in its bytes.
 
-use super::tables::{PositionRow, decode};
+use super::tables::{PositionRow, TallyRow, decode};
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::{InstitutionCode, Pool};
+use crate::domain::tally::{Tally, TallyKey};
 use crate::store::{EncodedEvent, LogEvent, StoreError, Swap};
 use bytes::Bytes;
 use foldhash::quality::RandomState;
@@ -44,6 +45,20 @@ pub(super) struct ClaimRow {
     pub bytes: Bytes,
 }
 
+/// A dossier as it was logged.
+#[derive(Debug, Clone)]
+pub(super) struct DossierEntry {
+    pub version: u32,
+    /// Its place in the order of changes.
+    pub place: u64,
+    pub bytes: Bytes,
+}
+
+/// The place in the order of changes of a dossier of an event; the event is longer than it has dossiers.
+pub(super) const fn place_of_dossier(event_position: u64, number: usize) -> u64 {
+    event_position + number as u64
+}
+
 /// An outcome as it was logged, and where.
 #[derive(Debug, Clone)]
 pub(super) struct OutcomeRow {
@@ -58,7 +73,9 @@ pub(super) struct Layer {
     pub claims: DashMap<CodeKey, ClaimRow>,
     pub outcomes: DashMap<RequestKey, OutcomeRow>,
     pub documents: DashMap<(InstitutionCode, PaperKey), Vec<String>>,
+    pub dossiers: DashMap<CodeKey, DossierEntry>,
     pub positions: DashMap<Pool, HashMap<String, PositionRow, RandomState>>,
+    pub tallies: DashMap<TallyKey, TallyRow>,
     weight: AtomicU64,
 }
 
@@ -69,7 +86,9 @@ impl Layer {
             claims: DashMap::default(),
             outcomes: DashMap::default(),
             documents: DashMap::default(),
+            dossiers: DashMap::default(),
             positions: DashMap::default(),
+            tallies: DashMap::default(),
             weight: AtomicU64::new(0),
         }
     }
@@ -93,6 +112,12 @@ impl Layer {
         }
         let rows = event.claims.len() + event.outcomes.len() + event.documents.len();
         self.weight.fetch_add(encoded.bytes.len() as u64 + rows as u64 * ROW_BYTES, Ordering::Relaxed);
+        for (number, row) in event.dossiers.iter().enumerate() {
+            let place = place_of_dossier(position, number);
+            self.weight.fetch_add(row.bytes.len() as u64 + ROW_BYTES, Ordering::Relaxed);
+            let entry = DossierEntry { version: row.version, place, bytes: row.bytes.clone().into() };
+            self.dossiers.insert(row.key.clone(), entry);
+        }
         for (key, document) in &event.documents {
             let mut requests = self.documents.entry((key.institution, PaperKey(*document))).or_default();
             if !requests.contains(&key.request_id) {
@@ -133,6 +158,18 @@ impl Layer {
         if let Some(row) = self.positions.get_mut(pool).as_mut().and_then(|rows| rows.get_mut(catalog_code)) {
             row.applied = end;
         }
+    }
+
+    /// Adds to a tally what stands at `at` in the log; `false` = the layer does not hold it yet.
+    pub fn add_to_tally(&self, key: &TallyKey, tally: &Tally, at: u64) -> bool {
+        let Some(mut row) = self.tallies.get_mut(key) else { return false };
+        row.add(tally, at);
+        true
+    }
+
+    pub fn put_tally(&self, key: TallyKey, row: TallyRow) {
+        self.weight.fetch_add(ROW_BYTES, Ordering::Relaxed);
+        self.tallies.insert(key, row);
     }
 
     /// Bytes of memory that it takes, about.

@@ -12,6 +12,7 @@
 //! again); the log may not.
 
 mod apply;
+mod dossiers;
 mod export;
 mod feed;
 mod flush;
@@ -22,6 +23,7 @@ mod prepare;
 mod read;
 mod resolve;
 mod tables;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod view;

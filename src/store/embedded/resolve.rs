@@ -22,6 +22,7 @@ use std::collections::HashMap;
 pub(super) struct Overlay {
     claims: HashMap<CodeKey, u32, RandomState>,
     outcomes: HashMap<RequestKey, u32, RandomState>,
+    dossiers: HashMap<CodeKey, u32>,
     purchases: HashMap<String, PurchaseRecord>,
     registry: HashMap<String, RegistryRow>,
     registry_version: Option<u64>,
@@ -48,6 +49,16 @@ impl Overlay {
                 return Err(CommitError::Conflict);
             }
         }
+        for row in &change.dossiers {
+            let stands = match self.dossiers.get(&row.key) {
+                Some(version) => Some(*version),
+                None => view.dossier_version(&row.key)?,
+            };
+            if stands != row.expected {
+                return Err(CommitError::Conflict);
+            }
+        }
+        self.dossiers.extend(change.dossiers.iter().map(|row| (row.key.clone(), row.version)));
         self.claims.extend(change.claims.iter().map(|(key, swap)| (key.clone(), swap.version)));
         self.outcomes.extend(change.outcomes.iter().map(|(key, swap)| (key.clone(), swap.version)));
         Ok(())

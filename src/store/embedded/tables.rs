@@ -5,6 +5,8 @@ use crate::domain::claim::PaperKey;
 use crate::domain::outcome::RequestKey;
 use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::Position;
+use crate::domain::stored::appended;
+use crate::domain::tally::{Month, Tally};
 use crate::store::fit::KEY_BYTES_MAX;
 use crate::store::{AwaitedKey, StoreError};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
@@ -32,10 +34,14 @@ pub(super) struct Tables {
     pub outcomes: Keyspace,
     /// Institution, document, request id → nothing.
     pub documents: Keyspace,
+    /// Code → place in the order of changes, dossier.
+    pub dossiers: Keyspace,
     /// Purchase identity → record.
     pub purchases: Keyspace,
     /// Pool, catalogue code → position.
     pub positions: Keyspace,
+    /// Month, institution → tally.
+    pub tallies: Keyspace,
     /// Pool, catalogue code, request, line → question.
     pub awaited: Keyspace,
     /// Row identity → row.
@@ -49,6 +55,23 @@ pub(super) struct Tables {
 pub(super) struct PositionRow {
     pub applied: u64,
     pub position: Position,
+}
+
+/// A tally with the place in the log up to which it is added up.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct TallyRow {
+    pub applied: u64,
+    pub tally: Tally,
+}
+
+impl TallyRow {
+    /// Adds what stands at `at` in the log, where it is not added yet.
+    pub fn add(&mut self, tally: &Tally, at: u64) {
+        if self.applied <= at {
+            self.tally.add(tally);
+            self.applied = at + 1;
+        }
+    }
 }
 
 impl Tables {
@@ -69,8 +92,10 @@ impl Tables {
             claims: table("claims")?,
             outcomes: table("outcomes")?,
             documents: table("documents")?,
+            dossiers: table("dossiers")?,
             purchases: table("purchases")?,
             positions: table("positions")?,
+            tallies: table("tallies")?,
             awaited: table("awaited")?,
             registry: table("registry")?,
             meta: table("meta")?,
@@ -122,7 +147,7 @@ pub(super) fn get<T: DeserializeOwned>(table: &Keyspace, key: &[u8]) -> Result<O
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_stdvec(value).map_err(|e| StoreError::Unreadable(format!("a row cannot be written: {e}")))
+    appended(value, Vec::new()).map_err(|e| StoreError::Unreadable(format!("a row cannot be written: {e}")))
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
@@ -166,6 +191,11 @@ pub(super) fn position_key(pool: &Pool, catalog_code: &str) -> Vec<u8> {
     let mut bytes = pool_prefix(pool);
     bytes.extend_from_slice(catalog_code.as_bytes());
     bytes
+}
+
+/// All tallies of a month begin with this.
+pub(super) fn month_prefix(month: Month) -> [u8; 4] {
+    month.packed().to_be_bytes()
 }
 
 /// All questions of a pool and catalogue code begin with this.

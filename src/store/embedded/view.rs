@@ -69,6 +69,11 @@ impl View {
         self.layers.all()
     }
 
+    /// Asks the layers, the newest first; ask the tables after it, where nothing is found.
+    pub fn layers_ask<T>(&self, ask: impl Fn(&Layer) -> Option<T>) -> Option<T> {
+        self.layers.ask(ask)
+    }
+
     pub fn history(&self, key: &CodeKey) -> Result<Option<History>, StoreError> {
         match self.layers.ask(|layer| layer.history(key).transpose()) {
             Some(recent) => recent.map(Some),

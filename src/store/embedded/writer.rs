@@ -1,6 +1,8 @@
 //! The writer thread: collects, checks, writes one group, syncs once, applies, answers everybody.
 
 use super::EmbeddedOptions;
+use super::apply::Logged;
+use super::dossiers::told_of;
 use super::flush::Flusher;
 use super::layer::Entries;
 use super::prepare::Prepared;
@@ -240,6 +242,7 @@ impl Writer {
         let logged: Vec<_> = logged.map(|((at, event), encoded)| (at, event, encoded)).collect();
         // Where it cannot be seen though it is durable, whatever is decided from here on could be wrong.
         self.view.apply(&logged, receipt.end).map_err(|error| self.stopped_by_tables(&error))?;
+        self.tell_dossiers(&logged);
         telemetry::group_written(changes, started.elapsed());
         if self.view.active().weight() >= self.options.memory_bytes_max {
             // This group can be seen; the next one will be told that the tables cannot be written.
@@ -250,6 +253,15 @@ impl Writer {
             self.stopped_by_tables(&error);
         }
         Ok(())
+    }
+
+    /// Once they can be read: whoever is told may ask.
+    fn tell_dossiers(&self, logged: &[Logged]) {
+        let Some(follower) = self.follower.as_ref() else { return };
+        if logged.iter().all(|(_, event, _)| event.dossiers.is_empty()) {
+            return;
+        }
+        follower.dossiers_changed(&mut logged.iter().flat_map(|(at, event, _)| told_of(*at, event)));
     }
 
     fn stopped_by_tables(&self, error: &StoreError) -> CommitError {

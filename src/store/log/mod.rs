@@ -35,6 +35,7 @@ pub use frame::{FRAME_BYTES_MAX, Group};
 pub use open::{OpenReport, Replay};
 pub use place::PlaceReader;
 pub use read::{LogReader, read_from};
+pub use segment::starts as segment_starts;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

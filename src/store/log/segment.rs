@@ -135,8 +135,8 @@ fn decode_header(header: &[u8], start: u64, path: &Path) -> Result<u64, OpenErro
     Ok(first_sequence)
 }
 
-/// Where the segments of a directory begin, by their names alone.
-pub(super) fn starts(dir: &Path) -> io::Result<BTreeSet<u64>> {
+/// Where the segments of a directory begin, by their names alone. Errors are those of listing it.
+pub fn starts(dir: &Path) -> io::Result<BTreeSet<u64>> {
     let names = std::fs::read_dir(dir)?.map(|entry| Ok(start_of(&entry?.path())));
     names.filter_map(io::Result::transpose).collect()
 }

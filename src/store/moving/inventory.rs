@@ -41,8 +41,10 @@ pub struct Inventory {
     claims: Digest,
     outcomes: Digest,
     documents: Digest,
+    dossiers: Digest,
     purchases: Digest,
     positions: Digest,
+    tallies: Digest,
     awaited: Digest,
     registry: Digest,
     version: Digest,
@@ -63,6 +65,7 @@ impl Inventory {
         rows.claims.iter().try_for_each(|row| self.claims.add(row))?;
         rows.outcomes.iter().try_for_each(|row| self.outcomes.add(row))?;
         rows.documents.iter().try_for_each(|row| self.documents.add(row))?;
+        rows.dossiers.iter().try_for_each(|row| self.dossiers.add(row))?;
         rows.purchases.iter().try_for_each(|row| self.purchases.add(row))?;
         rows.awaited.iter().try_for_each(|row| self.awaited.add(row))?;
         rows.registry.iter().try_for_each(|row| self.registry.add(row))?;
@@ -72,6 +75,8 @@ impl Inventory {
                 self.positions.add(&(pool, code, plain(position)))?;
             }
         }
+        let mut counted = piece.tallies.iter().filter(|(_, tally)| !tally.is_empty());
+        counted.try_for_each(|row| self.tallies.add(row))?;
         if let Some(version) = &rows.registry_version {
             self.version = Digest::default();
             self.version.add(version)?;
@@ -85,13 +90,15 @@ impl Inventory {
     }
 
     /// Every kind by its name. Version and secret are one row each, where there is one.
-    pub const fn kinds(&self) -> [(&'static str, Digest); 9] {
+    pub const fn kinds(&self) -> [(&'static str, Digest); 11] {
         [
             ("claims", self.claims),
             ("outcomes", self.outcomes),
             ("documents", self.documents),
+            ("dossiers of cases", self.dossiers),
             ("purchases", self.purchases),
             ("positions", self.positions),
+            ("tallies", self.tallies),
             ("awaited questions", self.awaited),
             ("registry rows", self.registry),
             ("registry version", self.version),

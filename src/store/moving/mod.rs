@@ -15,6 +15,7 @@ pub use note::{Note, Stage};
 use super::{Answering, CommitError, LogEvent, PositionDelta, Store, StoreError};
 use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord, PurchaseSource};
+use crate::domain::tally::{Tally, TallyKey};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -101,10 +102,12 @@ impl MoveError {
 /// Some rows of a store, as they stand.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Piece {
-    /// Everything but positions; nothing is added to any, nothing is settled.
+    /// Everything but positions and tallies; nothing is added to any, nothing is settled.
     pub rows: LogEvent,
     /// Positions as they stand: they are not added up from the other rows again.
     pub positions: Vec<(Pool, String, Position)>,
+    /// Tallies as they stand, each once.
+    pub tallies: Vec<(TallyKey, Tally)>,
     /// How far the walk is with this piece; `None` = the walk is behind.
     pub walked: Option<u64>,
 }
@@ -175,7 +178,8 @@ impl Filling {
     pub fn is_full_for(&self, bytes: usize) -> bool {
         let rows = &self.piece.rows;
         let count = rows.claims.len() + rows.outcomes.len() + rows.documents.len() + rows.purchases.len();
-        let count = count + rows.awaited.len() + rows.registry.len() + self.piece.positions.len();
+        let count = count + rows.awaited.len() + rows.registry.len() + rows.dossiers.len();
+        let count = count + self.piece.positions.len() + self.piece.tallies.len();
         count >= PIECE_ROWS || (self.bytes > 0 && self.bytes + bytes > PIECE_BYTES)
     }
 
@@ -227,6 +231,12 @@ pub(super) fn adds_for(
         }
     }
     adds
+}
+
+/// What makes tallies that stand those that are wanted.
+pub(super) fn missing_of_tallies(wanted: Vec<(TallyKey, Tally)>, stand: &[Tally]) -> Vec<(TallyKey, Tally)> {
+    let missing = wanted.into_iter().zip(stand).map(|((key, tally), stands)| (key, tally.without(stands)));
+    missing.filter(|(_, tally)| !tally.is_empty()).collect()
 }
 
 /// Pool and catalogue code out of the name under which every store keeps a position; `None` where it is none.

@@ -30,6 +30,14 @@ impl Value {
             Self::Facts(by) | Self::Stored { by, .. } => *by,
         }
     }
+
+    /// Version and bytes, where it has bytes of its own.
+    pub fn stored(&self) -> Option<(u32, &[u8])> {
+        match self {
+            Self::Facts(_) => None,
+            Self::Stored { version, bytes, .. } => Some((*version, bytes)),
+        }
+    }
 }
 
 /// A value, and the one that it takes the place of where its decision is committed.

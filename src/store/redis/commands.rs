@@ -56,7 +56,7 @@ fn command(name: &str, arguments: &[&[u8]]) -> Cmd {
     cmd
 }
 
-fn eval(script: &str, keys: &[&[u8]]) -> Cmd {
+pub(super) fn eval(script: &str, keys: &[&[u8]]) -> Cmd {
     let mut cmd = redis::cmd("EVAL");
     cmd.arg(script).arg(keys.len());
     for key in keys {

@@ -2,6 +2,7 @@
 //! wait, and the gateway's own list of what it has under way.
 
 use super::decision::DecisionId;
+use super::dossiers;
 use super::layout::{FieldPlace, Layout};
 use super::link::{Batch, Tag};
 use crate::domain::claim::PaperKey;
@@ -101,6 +102,7 @@ pub(super) fn put<H, O>(
         cmd.arg(key).arg(field).arg("");
         batch.put(tag, cmd);
     }
+    dossiers::put_on_list(batch, &event.dossiers);
     for question in &event.awaited {
         question_command(batch, layout, question, "HSET")?;
     }

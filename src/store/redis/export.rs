@@ -1,7 +1,7 @@
 //! Everything that a deployment holds, for a move. The walk goes from partition to partition over what lies in buckets;
 //! the rest, each under a key of its own, is found by asking every server for its keys.
 
-use super::cell::Value;
+use super::dossiers::read_moved;
 use super::layout::{awaited_of, document_bucket};
 use super::ledger::{Place, Read, Shown, shown};
 use super::link::{Batch, LinkError, Tag};
@@ -12,11 +12,12 @@ use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::Pool;
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::RegistryRow;
+use crate::domain::tally::{Tally, TallyKey};
 use crate::store::event::RegistryMoment;
 use crate::store::moving::{
     Ended, Filling, PIECES_WAITING_MAX, Piece, Pieces, read_institution, read_position_name,
 };
-use crate::store::{ClaimLedger, StoreError};
+use crate::store::{ClaimLedger, DossierRow, StoreError};
 use redis::Value as Reply;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, Sender};
@@ -40,11 +41,7 @@ impl RedisStore {
     /// The walk over the partitions, then the rest.
     pub(super) fn export(&self, from: Option<u64>) -> Pieces {
         let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
-        let store = Self {
-            shared: Arc::clone(&self.shared),
-            tasks: std::sync::Mutex::default(),
-            double_sales: std::sync::Mutex::default(),
-        };
+        let store = self.handle();
         tokio::spawn(async move {
             let mut out = Out { store, sender, filling: Filling::default() };
             let ended = out.everything(from).await;
@@ -164,7 +161,7 @@ impl Out {
         self.send(None).await
     }
 
-    /// Outcomes, purchases and positions. While nothing is removed a server gives every key, and each once.
+    /// Outcomes, purchases, positions and tallies. While nothing is removed a server gives every key, and each once.
     async fn records(&mut self) -> Result<(), Ended> {
         let shared = Arc::clone(&self.store.shared);
         let servers = shared.servers().await?;
@@ -195,7 +192,9 @@ impl Out {
         match record {
             Record::Outcome(key, outcome) => piece.rows.outcomes.push((key, *outcome)),
             Record::Purchase(record) => self.filling.put_purchase(*record),
+            Record::Dossier(row) => piece.rows.dossiers.push(row),
             Record::Position(pool, code, position) => piece.positions.push((pool, code, position)),
+            Record::Tally(key, tally) => piece.tallies.push((key, tally)),
         }
         Ok(())
     }
@@ -205,7 +204,9 @@ impl Out {
 enum Record {
     Outcome(RequestKey, Box<Outcome>),
     Purchase(Box<PurchaseRecord>),
+    Dossier(DossierRow),
     Position(Pool, String, Position),
+    Tally(TallyKey, Tally),
 }
 
 impl Shared {
@@ -236,34 +237,38 @@ impl Shared {
 
     /// The records among keys, with their sizes; `None` = somebody's decision is not known yet.
     async fn records_of(&self, keys: &[Vec<u8>]) -> Result<Read<Vec<(usize, Record)>>, StoreError> {
-        let (mut cells, mut names) = (Vec::new(), Vec::new());
+        let (mut cells, mut names, mut tallies) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
             match read_key(key) {
                 Some((_, b's', name)) => names.push(read_position_name(name).ok_or_else(garbled)?),
-                Some((tag, kind @ (b'o' | b'b'), name)) => {
+                Some((_, b't', name)) => tallies.push(TallyKey::unpack(name).ok_or_else(garbled)?),
+                Some((tag, kind @ (b'o' | b'b' | b'x'), name)) => {
                     cells.push((kind, name, Place::Record(tag, key.clone())));
                 }
                 Some(_) | None => {}
             }
         }
-        let positions = self.balances.positions(&names).await?;
+        let positions = self.accounts.positions(&names).await?;
         let positions = names.into_iter().zip(positions);
         let of_position = |((pool, code), position)| (ROW_BYTES, Record::Position(pool, code, position));
         let mut found: Vec<_> = positions.map(of_position).collect();
+        let sums = self.accounts.tallies(&tallies).await?;
+        let of_tally = |(key, tally)| (ROW_BYTES, Record::Tally(key, tally));
+        found.extend(tallies.into_iter().zip(sums).map(of_tally));
         let places: Vec<_> = cells.iter().map(|(_, _, place)| place).collect();
         let standing = self.ledger.cells(&places).await?;
         let decided = self.ledger.decided(standing.iter().flatten()).await?;
         for ((kind, name, _), cell) in cells.iter().zip(standing) {
-            let bytes = match shown(cell.as_ref(), &decided) {
+            let value = match shown(cell.as_ref(), &decided) {
                 Shown::Undecided(id) => return Ok(Read::Undecided(id)),
                 Shown::Nothing => continue,
-                Shown::This(Value::Stored { bytes, .. }) => bytes,
-                Shown::This(Value::Facts(_)) => return Err(garbled().into()),
+                Shown::This(value) => value,
             };
-            let record = if *kind == b'b' {
-                Record::Purchase(Box::new(read_row(&bytes)?))
-            } else {
-                Record::Outcome(read_request(name).ok_or_else(garbled)?, Box::new(read_row(&bytes)?))
+            let (version, bytes) = value.stored().ok_or_else(garbled)?;
+            let record = match kind {
+                b'b' => Record::Purchase(Box::new(read_row(bytes)?)),
+                b'x' => Record::Dossier(read_moved(name, version, bytes)?),
+                _ => Record::Outcome(read_request(name).ok_or_else(garbled)?, Box::new(read_row(bytes)?)),
             };
             found.push((bytes.len(), record));
         }

@@ -65,6 +65,7 @@ impl Shared {
         // Held until the follower is in its place: streams are told to nobody meanwhile.
         let mut cursors = self.cursors.lock().await;
         *cursors = self.cursors_at_end().await?;
+        self.begin_list().await?;
         self.ask_lane(|reply| Job::Follow(follower, reply)).await?
     }
 }

@@ -10,7 +10,7 @@ use super::work::{RowsPut, Work};
 use super::{RedisStore, Shared, head};
 use crate::domain::registry::RegistryRow;
 use crate::store::event::RegistryMoment;
-use crate::store::moving::{Movable, MoveError, Piece, Pieces, adds_for, is_missing};
+use crate::store::moving::{Movable, MoveError, Piece, Pieces, adds_for, is_missing, missing_of_tallies};
 use crate::store::{Answering, ClaimLedger, LogEvent, ProvisionalBook, StoreError};
 use jiff::Timestamp;
 use redis::Value as Reply;
@@ -76,7 +76,7 @@ impl Movable for RedisStore {
 impl RedisStore {
     /// What does not stand yet of a piece. Documents and questions change nothing where they stand already.
     async fn missing(&self, piece: Piece) -> Result<(LogEvent, Option<RowsPut>), MoveError> {
-        let Piece { mut rows, positions, walked: _ } = piece;
+        let Piece { mut rows, positions, tallies, walked: _ } = piece;
         let keys: Vec<_> = rows.claims.iter().map(|(key, _)| key.clone()).collect();
         let stand = self.histories(&keys).await?;
         let mut claims = Vec::with_capacity(keys.len());
@@ -94,6 +94,14 @@ impl RedisStore {
                 outcomes.push((key, outcome));
             }
         }
+        let keys: Vec<_> = rows.dossiers.iter().map(|row| row.key.clone()).collect();
+        let stand = self.settled(|| self.shared.dossier_rows(&keys)).await?;
+        let mut dossiers = Vec::with_capacity(keys.len());
+        for (row, stands) in rows.dossiers.into_iter().zip(stand) {
+            if is_missing(&row, stands.as_ref(), || format!("the cases of code {}", row.key))? {
+                dossiers.push(row);
+            }
+        }
         let identities = rows.purchases.iter().map(|record| record.identity()).collect();
         let stand = self.shared.known_records(identities).await?;
         let mut purchases = Vec::with_capacity(rows.purchases.len());
@@ -107,8 +115,11 @@ impl RedisStore {
             self.shared.missing_rows(std::mem::take(&mut rows.registry), rows.registry_version).await?;
         rows.registry_version = rows.registry_version.filter(|_| put.is_some());
         let names: Vec<_> = positions.iter().map(|(pool, code, _)| (pool.clone(), code.clone())).collect();
-        let adds = adds_for(positions, &self.shared.balances.positions(&names).await?);
-        Ok((LogEvent { claims, outcomes, purchases, registry, adds, ..rows }, put))
+        let adds = adds_for(positions, &self.shared.accounts.positions(&names).await?);
+        let keys: Vec<_> = tallies.iter().map(|(key, _)| *key).collect();
+        let stand = self.shared.accounts.tallies(&keys).await?;
+        let tallies = missing_of_tallies(tallies, &stand);
+        Ok((LogEvent { claims, outcomes, purchases, registry, adds, dossiers, tallies, ..rows }, put))
     }
 }
 

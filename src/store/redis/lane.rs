@@ -1,17 +1,15 @@
 //! The gateway's own log beside Redis: what was decided goes on disk here before anybody is answered, so that it
 //! survives Redis losing it. One task owns the log; whatever waits shares one sync.
 
-use super::balances::{Balances, Sum};
+use super::accounts::{Accounts, Adds, Totals};
 use super::decision::DecisionId;
 use super::health::Health;
+use crate::clock::Stopwatch;
 use crate::domain::code::CodeKey;
 use crate::store::log::{self, EventLog, GroupReceipt, LogError, OpenError, free_bytes};
-use crate::store::{
-    ClaimFollower, CommitError, EncodedEvent, LogEvent, PositionDelta, StoreError, StoreState,
-};
+use crate::store::{ClaimFollower, CommitError, EncodedEvent, LogEvent, StoreError, StoreState};
 use crate::telemetry;
-use crate::{clock::Stopwatch, domain::party::Pool};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +30,7 @@ pub(super) struct Entry {
     pub id: DecisionId,
     pub encoded: EncodedEvent,
     pub claims: Vec<CodeKey>,
-    pub adds: Vec<(Pool, String, PositionDelta)>,
+    pub adds: Adds,
 }
 
 /// The first position of the group that holds an entry.
@@ -48,8 +46,8 @@ pub(super) enum Job {
     /// Answered with where the entry is in the log.
     Append(Box<Entry>, oneshot::Sender<Result<LogPlace, CommitError>>),
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, StoreError>>),
-    /// What the log adds up to, up to a position: balances become that and what was logged since.
-    Totals(HashMap<(Pool, String), Sum>, u64, oneshot::Sender<Result<(), StoreError>>),
+    /// What the log adds up to, up to a position: accounts become that and what was logged since.
+    Totals(Totals, u64, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The task that owns the log.
@@ -58,7 +56,7 @@ pub(super) struct Lane {
     disk_free_bytes_min: u64,
     log: Option<EventLog>,
     end: Arc<AtomicU64>,
-    balances: Arc<Balances>,
+    accounts: Arc<Accounts>,
     follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
     health: Arc<Health>,
     unretired: Unretired,
@@ -70,13 +68,13 @@ impl Lane {
         dir: PathBuf,
         disk_free_bytes_min: u64,
         log: EventLog,
-        balances: Arc<Balances>,
+        accounts: Arc<Accounts>,
         health: Arc<Health>,
     ) -> Self {
         let end = Arc::new(AtomicU64::new(log.durable_end()));
         let (log, follower, unretired, looked_at_disk) =
             (Some(log), Arc::default(), Unretired::default(), None);
-        Self { dir, disk_free_bytes_min, log, end, balances, follower, health, unretired, looked_at_disk }
+        Self { dir, disk_free_bytes_min, log, end, accounts, follower, health, unretired, looked_at_disk }
     }
 
     /// The position after what is durable; kept up to date.
@@ -139,17 +137,13 @@ impl Lane {
         Ok(self.end.load(Ordering::Acquire))
     }
 
-    fn take_over(&self, mut totals: HashMap<(Pool, String), Sum>, up_to: u64) -> Result<(), StoreError> {
+    fn take_over(&self, mut totals: Totals, up_to: u64) -> Result<(), StoreError> {
         let end = self.end.load(Ordering::Acquire);
         for logged in events(&self.dir, up_to, end)? {
-            for (pool, code, delta) in logged?.1.adds {
-                // Where the log has nothing before, what is written since is all there is.
-                if let Some(sum) = totals.get_mut(&(pool, code)) {
-                    sum.add(&delta);
-                }
-            }
+            // Where the log has nothing before, what is written since is all there is.
+            totals.add_to_known(Adds::of(&logged?.1));
         }
-        self.balances.replace(totals, end);
+        self.accounts.replace(totals, end);
         Ok(())
     }
 
@@ -184,7 +178,7 @@ impl Lane {
                 let ids = entries.iter().map(|(entry, _)| (start, entry.id));
                 self.unretired.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
                 for ((entry, _), position) in entries.iter().zip(positions) {
-                    self.balances.add(&entry.adds, position);
+                    self.accounts.add(&entry.adds, position);
                 }
                 self.end.store(end, Ordering::Release);
                 let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -7,6 +7,7 @@ use crate::domain::claim::PaperKey;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::RequestKey;
 use crate::domain::party::{InstitutionCode, Pool};
+use crate::domain::tally::{Month, TallyKey};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -105,6 +106,10 @@ impl Layout {
         self.record(b'o', &name)
     }
 
+    pub fn dossier(&self, key: &CodeKey) -> (Tag, Vec<u8>) {
+        self.record(b'x', key.as_bytes())
+    }
+
     pub fn purchase(&self, identity: &str) -> (Tag, Vec<u8>) {
         self.record(b'b', identity.as_bytes())
     }
@@ -132,6 +137,16 @@ impl Layout {
     /// The catalogue codes of which a pool has a position.
     pub fn catalog_codes(&self, pool: &Pool) -> (Tag, Vec<u8>) {
         self.record(b'i', &position_name(pool, ""))
+    }
+
+    /// What gateways added to a tally, each under its own number.
+    pub fn tally(&self, key: &TallyKey) -> (Tag, Vec<u8>) {
+        self.record(b't', &key.packed())
+    }
+
+    /// The institutions of which there is a tally of a month.
+    pub fn institutions_of(&self, month: Month) -> (Tag, Vec<u8>) {
+        self.record(b'n', &month.packed().to_be_bytes())
     }
 
     /// The questions that wait in the partition of a position.

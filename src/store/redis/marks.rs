@@ -75,12 +75,14 @@ impl Shared {
         let mut tags = vec![layout.decision(id).tag];
         tags.extend(event.claims.iter().map(|(key, _)| layout.claim(key).tag));
         tags.extend(event.outcomes.iter().map(|(key, _)| layout.outcome(key).0));
+        tags.extend(event.dossiers.iter().map(|row| layout.dossier(&row.key).0));
         tags.extend(event.purchases.iter().map(|record| layout.purchase(&record.identity()).0));
         let document = |(key, document): &(crate::domain::outcome::RequestKey, u64)| {
             layout.requests(key.institution, PaperKey(*document)).tag
         };
         tags.extend(event.documents.iter().map(document));
         tags.extend(event.adds.iter().map(|(pool, code, _)| layout.balance(pool, code).0));
+        tags.extend(event.tallies.iter().map(|(key, _)| layout.tally(key).0));
         let questions = event.awaited.iter().chain(&event.settled);
         tags.extend(questions.map(|question| layout.awaited(&question.pool, &question.catalog_code).0));
         tags

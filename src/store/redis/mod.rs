@@ -6,7 +6,7 @@
 //! {p:NNNN}d:B   bucket of decisions: committed or aborted, who sold when
 //! {p:NNNN}o:K   outcome of a request        {p:NNNN}b:K   purchase record
 //! {p:NNNN}r:B   requests by their document  {p:NNNN}w     questions that wait
-//! {p:NNNN}s:K   position: what each gateway added to it
+//! {p:NNNN}s:K   position: what each gateway added to it       {p:NNNN}x:K   dossier of a code
 //! {g:NNNNN}…    a gateway's list of what it has under way, and its feed of claims
 //! {tracegate}…  head of the deployment, numbers of its gateways; {tracegate:registry}… the registry
 //! ```
@@ -17,13 +17,14 @@
 //!
 //! Reading order: `address`, `link` (the connection), `guards` (whether this Redis is fit), `layout` (where things
 //! lie), `decision`, `cell` (what stands there), `ledger` (reading), `transaction`, `work` (a change from its beginning
-//! to its end), `lane`, `balances`.
+//! to its end), `lane`, `accounts`.
 
+mod accounts;
 mod address;
-mod balances;
 mod cell;
 mod commands;
 mod decision;
+mod dossiers;
 mod effects;
 mod export;
 mod feed;
@@ -49,6 +50,8 @@ mod reconcile;
 mod registry;
 mod reply;
 mod settle;
+mod sums;
+mod tallies;
 mod ticks;
 mod transaction;
 mod turns;
@@ -62,7 +65,7 @@ pub use open::OpenError;
 
 use super::directory::Directory;
 use super::{ClaimFollower, DoubleSale, StoreError};
-use balances::Balances;
+use accounts::Accounts;
 use decision::DecisionId;
 use fleet::Cursors;
 use head::Head;
@@ -145,7 +148,7 @@ impl std::fmt::Debug for RedisStore {
 struct Shared {
     options: RedisOptions,
     ledger: Ledger,
-    balances: Arc<Balances>,
+    accounts: Arc<Accounts>,
     /// This gateway's number, and this process's claim to it.
     gateway: u16,
     life: Life,
@@ -181,6 +184,8 @@ struct Shared {
     follower: Arc<Mutex<Option<Arc<dyn ClaimFollower>>>>,
     /// Up to where the streams of others were told to it.
     cursors: tokio::sync::Mutex<Cursors>,
+    /// Up to where the list of changed dossiers was told to it; `None` = nobody follows yet.
+    listed: Mutex<Option<u64>>,
     /// The version of the registry in Redis.
     registry_version: watch::Sender<u64>,
     /// One load of the registry at a time.
@@ -209,6 +214,13 @@ impl Shared {
 
     fn next_id(&self) -> DecisionId {
         DecisionId::new(self.gateway, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl RedisStore {
+    /// The same store for a task that reads it.
+    fn handle(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), tasks: Mutex::default(), double_sales: Mutex::default() }
     }
 }
 

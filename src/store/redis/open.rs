@@ -1,6 +1,6 @@
 //! Opening a store: the deployment is joined, the log beside it read, what an earlier life left is settled.
 
-use super::balances::Balances;
+use super::accounts::{Accounts, Adds};
 use super::decision::DecisionId;
 use super::guards::{self, Problem};
 use super::head::{self, Head, MovedIn};
@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The position of the log up to which balances are written.
+/// The position of the log up to which sums are written.
 const CHECKPOINT_FILE: &str = "checkpoint";
 /// 2025-01-01 UTC: decisions are counted from there.
 const COUNT_EPOCH_MILLISECONDS: i64 = 1_735_689_600_000;
@@ -162,14 +162,14 @@ impl RedisStore {
         let dir = directory.path.as_path();
         let secret = head.secret()?;
         let ledger = Ledger::new(Arc::clone(&link), Layout::new(&secret, head.buckets()));
-        let balances = Arc::new(Balances::new(Arc::clone(&link), Arc::clone(&ledger.layout), gateway));
+        let accounts = Arc::new(Accounts::new(&link, &ledger.layout, gateway));
         let from = read_position(dir, CHECKPOINT_FILE);
         let log_dir = dir.join("log");
         let (log, replay) = open_log(log_dir.clone(), options.segment_bytes_max, from).await?;
-        let logged = add_up_again(&balances, replay).await?;
+        let logged = add_up_again(&accounts, replay).await?;
         let health = Arc::new(Health::new());
         let (aside, writing) = open_aside(dir, &health).await?;
-        let lane = lane_of(&log_dir, options, log, &balances, &health);
+        let lane = lane_of(&log_dir, options, log, &accounts, &health);
         let (jobs, waiting) = mpsc::channel(options.changes_max);
         let (publishing, to_publish) = mpsc::channel(options.changes_max);
         let (doubles, double_sales) = mpsc::channel(DOUBLES_WAITING_MAX);
@@ -180,7 +180,7 @@ impl RedisStore {
             epoch: AtomicU64::new(0),
             doubles,
             head,
-            balances,
+            accounts,
             gateway,
             life,
             count: AtomicU64::new(first_count(now, logged.iter().copied().max())),
@@ -196,6 +196,7 @@ impl RedisStore {
             retired: Mutex::default(),
             unretired: lane.unretired(),
             follower: lane.follower(),
+            listed: Mutex::default(),
             cursors: tokio::sync::Mutex::default(),
             registry_version: watch::channel(0).0,
             registry_turn: tokio::sync::Mutex::default(),
@@ -239,11 +240,11 @@ fn lane_of(
     dir: &Path,
     options: &RedisOptions,
     log: EventLog,
-    balances: &Arc<Balances>,
+    accounts: &Arc<Accounts>,
     health: &Arc<Health>,
 ) -> Lane {
     let least = options.disk_free_bytes_min;
-    Lane::new(dir.to_owned(), least, log, Arc::clone(balances), Arc::clone(health))
+    Lane::new(dir.to_owned(), least, log, Arc::clone(accounts), Arc::clone(health))
 }
 
 /// Settles what is left of an earlier life and begins the work beside requests. Where that fails, `tasks` have ended when
@@ -274,6 +275,7 @@ fn beside_requests(shared: &Arc<Shared>, from: u64, lineage: Lineage) -> Vec<Joi
         tokio::spawn(Arc::clone(shared).watch_redis()),
         tokio::spawn(Arc::clone(shared).keep_saying()),
         tokio::spawn(Arc::clone(shared).read_fleet()),
+        tokio::spawn(Arc::clone(shared).read_dossiers()),
         tokio::spawn(Arc::clone(shared).keep_packed()),
     ]
 }
@@ -288,8 +290,8 @@ fn fault(error: tokio::task::JoinError) -> OpenError {
     OpenError::Foreign(error.to_string())
 }
 
-/// Adds up what the written balances may not hold; gives the decisions that were logged since.
-async fn add_up_again(balances: &Balances, replay: Replay) -> Result<HashSet<DecisionId>, OpenError> {
+/// Adds up what the written sums may not hold; gives the decisions that were logged since.
+async fn add_up_again(accounts: &Accounts, replay: Replay) -> Result<HashSet<DecisionId>, OpenError> {
     let mut logged = HashSet::new();
     for group in replay {
         let group = group?;
@@ -297,7 +299,7 @@ async fn add_up_again(balances: &Balances, replay: Replay) -> Result<HashSet<Dec
             let unreadable = || OpenError::Foreign(format!("log position {at} holds no event"));
             let (id, event) = lane::parts(payload).ok_or_else(unreadable)?;
             let event = LogEvent::decode(event).map_err(|_| unreadable())?;
-            balances.add_again(&event.adds, at).await?;
+            accounts.add_again(&Adds::of(&event), at).await?;
             logged.insert(id);
         }
     }
@@ -345,7 +347,7 @@ impl Shared {
         Ok(Lineage::now(self).await?)
     }
 
-    /// Remembers up to where balances are written. Where it is lost, more of the log is read at the next start.
+    /// Remembers up to where sums are written. Where it is lost, more of the log is read at the next start.
     pub fn write_checkpoint(&self, position: u64) {
         let written = directory::write_durably(&self.directory.path, CHECKPOINT_FILE, &position.to_string());
         if let Err(error) = written {

@@ -206,7 +206,7 @@ impl PurchaseBook for RedisStore {
         &'a self,
         asked: &'a [(Pool, String)],
     ) -> Answering<'a, Result<Vec<Position>, StoreError>> {
-        Box::pin(self.shared.balances.positions(asked))
+        Box::pin(self.shared.accounts.positions(asked))
     }
 
     fn add_purchases(

@@ -2,10 +2,11 @@
 //! meanwhile stays, and is told as a double sale: only the trade's rules can say what follows from it.
 
 use super::Shared;
-use super::balances::Sum;
+use super::accounts::{Adds, Totals};
 use super::cell::{Cell, Value};
 use super::commands;
 use super::decision::{DecisionId, Facts, State};
+use super::dossiers;
 use super::effects;
 use super::head;
 use super::lane::{self, Job};
@@ -18,7 +19,6 @@ use super::transaction::Documents;
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, OutcomeState};
-use crate::domain::party::Pool;
 use crate::store::{DoubleSale, LogEvent, StoreError};
 use redis::Value as Reply;
 use std::collections::HashMap;
@@ -48,6 +48,8 @@ enum Kind {
     Outcome(Box<Outcome>),
     /// By which of a gateway's decisions came later.
     Purchase,
+    /// By their versions.
+    Dossier,
 }
 
 /// A logged event.
@@ -68,7 +70,7 @@ impl Shared {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         let repaired = self.put_back(&lost, true).await;
         if repaired.is_ok() {
-            self.balances.write_all();
+            self.accounts.write_all();
             self.marks.touch(lost.keys().copied().map(Tag::Partition));
             self.write_marks().await?;
             self.repairing.send_replace(false);
@@ -100,28 +102,18 @@ impl Shared {
         let Some(from) = lost.values().min().copied() else { return Ok(()) };
         let to = self.logged_up_to();
         let mut events = self.logged_between(from, to);
-        // What a position adds up to is known only from the whole log.
-        let mut totals: HashMap<(Pool, String), Sum> = HashMap::new();
+        // What an account adds up to is known only from the whole log.
+        let mut totals = Totals::default();
         while let Some(event) = events.recv().await {
             let (id, event) = event?;
-            for (pool, code, delta) in &event.adds {
-                if from == 0 && is_lost(self.ledger.layout.balance(pool, code).0, lost) {
-                    totals.entry((pool.clone(), code.clone())).or_default().add(delta);
-                }
+            if from == 0 {
+                totals.add(Adds::of(&event), &self.ledger.layout, |tag| is_lost(tag, lost));
             }
             if self.partitions_of(id, &event).into_iter().any(|tag| is_lost(tag, lost)) {
                 self.put_event_back(id, event, known).await?;
             }
         }
-        self.take_over_totals(totals, to).await
-    }
-
-    async fn take_over_totals(
-        &self,
-        totals: HashMap<(Pool, String), Sum>,
-        up_to: u64,
-    ) -> Result<(), StoreError> {
-        self.ask_lane(|reply| Job::Totals(totals, up_to, reply)).await?
+        self.ask_lane(|reply| Job::Totals(totals, to, reply)).await?
     }
 
     fn logged_between(&self, from: u64, to: u64) -> mpsc::Receiver<Result<Logged, StoreError>> {
@@ -215,6 +207,10 @@ impl Shared {
             let value = stored(id, 1, record)?;
             kept.push(Kept { place: Place::Record(tag, key), value, kind: Kind::Purchase });
         }
+        for row in &event.dossiers {
+            let value = Value::Stored { by: id, version: row.version, bytes: row.bytes.clone() };
+            kept.push(Kept { place: dossiers::place_of(layout, &row.key), value, kind: Kind::Dossier });
+        }
         let mut batch = Batch::default();
         let own = (id, documents.decision(State::Committed));
         for (id, decision) in documents.others().chain([own]) {
@@ -307,6 +303,10 @@ fn standing(kept: &Kept, cell: Option<&Cell>, decided: &Decided) -> Result<Stand
             let older = version < ours.version || denied;
             return Ok(if older { Standing::Missing(Some(value)) } else { Standing::There });
         }
+        Kind::Dossier => {
+            let older = version < version_of(&kept.value, decided)?;
+            return Ok(if older { Standing::Missing(Some(value)) } else { Standing::There });
+        }
         Kind::Purchase => {
             let (by, ours) = (value.by(), kept.value.by());
             let older = by.gateway() == ours.gateway() && by.count() < ours.count();
@@ -346,7 +346,9 @@ fn value_over(kept: &Kept, before: Option<&Value>) -> Result<Value, StoreError> 
             let ours = Outcome { version: ours.version.max(next), ..Outcome::clone(ours) };
             stored(value.by(), ours.version, &ours)
         }
-        (Kind::Claim(..), value) | (Kind::Purchase, value @ Value::Facts(_)) => Ok(value.clone()),
+        (Kind::Claim(..) | Kind::Dossier, value) | (Kind::Purchase, value @ Value::Facts(_)) => {
+            Ok(value.clone())
+        }
     }
 }
 

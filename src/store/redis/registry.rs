@@ -152,7 +152,7 @@ impl Shared {
                 continue;
             }
             if let Some((old_chain, new)) = regrouped(before, row) {
-                let positions = self.balances.positions_of(&Pool::Institution(new.code)).await?;
+                let positions = self.accounts.positions_of(&Pool::Institution(new.code)).await?;
                 regroup(&mut event, &positions, old_chain, new);
             }
             known.insert(identity, row.clone());

@@ -5,6 +5,7 @@ use super::Shared;
 use super::cell::Cell;
 use super::commands;
 use super::decision::{DecisionId, State};
+use super::dossiers;
 use super::effects::{adopted_list, open_list};
 use super::layout::registry_head;
 use super::ledger::Place;
@@ -45,7 +46,7 @@ impl Shared {
     }
 
     /// Settles everything that stands in another gateway's list. What it sold goes into this gateway's log too, so
-    /// that it survives; what it adds to balances waits for the other one, whose log may hold it already.
+    /// that it survives; what it adds to accounts waits for the other one, whose log may hold it already.
     pub async fn settle_gateway(&self, gateway: u16) -> Result<(), StoreError> {
         for (id, bytes) in self.list(open_list(gateway)).await? {
             if let Some(mut event) = self.committed_event(id, &bytes).await? {
@@ -54,6 +55,7 @@ impl Shared {
                 cmd.arg(key).arg(&id.bytes()).arg(&bytes);
                 self.ledger.link.ask(tag, cmd).await?;
                 event.adds.clear();
+                event.tallies.clear();
                 self.take_over(id, event, &HashSet::new()).await?;
             }
             self.forget(open_list(gateway), id).await?;
@@ -108,7 +110,8 @@ impl Shared {
             let (tag, key) = layout.purchase(&record.identity());
             Place::Record(tag, key)
         });
-        let places: Vec<_> = claims.chain(outcomes).chain(purchases).collect();
+        let dossiers = event.dossiers.iter().map(|row| dossiers::place_of(layout, &row.key));
+        let places: Vec<_> = claims.chain(outcomes).chain(purchases).chain(dossiers).collect();
         let cells = self.ledger.cells(&places.iter().collect::<Vec<_>>()).await?;
         let decided = self.ledger.decided(cells.iter().flatten()).await?;
         let mut batch = Batch::default();

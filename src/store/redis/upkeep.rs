@@ -1,4 +1,4 @@
-//! What is done every now and then, beside requests: balances are written, finished changes taken off the list, the
+//! What is done every now and then, beside requests: sums are written, finished changes taken off the list, the
 //! gateway says that it is alive, and what dead ones left is settled.
 
 use super::Shared;
@@ -50,7 +50,7 @@ impl Shared {
                     verified = told(self.look_at_servers(&mut lineage, &mut from).await);
                 }
             }
-            let with_sums = summed.elapsed() >= SUMS_EVERY || self.balances.is_urgent();
+            let with_sums = summed.elapsed() >= SUMS_EVERY || self.accounts.is_urgent();
             if with_sums {
                 summed = Stopwatch::start();
             }
@@ -127,7 +127,7 @@ impl Shared {
                 self.write_checkpoint(self.settled_up_to(end));
             }
             Err(error) => {
-                tracing::warn!(%error, "balances wait to be written, and finished changes stay on the list")
+                tracing::warn!(%error, "sums wait to be written, and finished changes stay on the list")
             }
         }
     }
@@ -135,7 +135,7 @@ impl Shared {
     /// Takes finished changes off the list; before that writes what changed, `with_sums`.
     pub async fn tidy(&self, with_sums: bool) -> Result<(), StoreError> {
         if with_sums {
-            self.balances.write().await?;
+            self.accounts.write().await?;
             self.write_marks().await?;
         }
         let retired = std::mem::take(&mut *self.retired.lock().unwrap_or_else(PoisonError::into_inner));

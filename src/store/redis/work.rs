@@ -1,7 +1,9 @@
 //! One change on its way through Redis and the log. It runs as a task of its own to its end, whoever waits for it.
 
+use super::accounts::Adds;
 use super::commands;
 use super::decision::{Decision, DecisionId, Facts, State};
+use super::dossiers;
 use super::effects;
 use super::lane::{Entry, Job};
 use super::layout::{Layout, registry_head, registry_rows};
@@ -15,7 +17,7 @@ use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::RequestKey;
 use crate::store::fit::{check_bytes, check_change};
-use crate::store::{Change, CommitError, EncodedEvent, LogEvent, StoreError, StoreState, Swap};
+use crate::store::{Change, CommitError, DossierRow, EncodedEvent, LogEvent, StoreError, StoreState, Swap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -46,11 +48,12 @@ impl Work {
     /// A change of claims and outcomes.
     pub fn of_change(shared: &Shared, change: &Change) -> Result<Self, StoreError> {
         check_change(change)?;
-        let event = LogEvent::of_change(change);
+        let event = LogEvent::of_change(change).map_err(|error| StoreError::Unreadable(error.to_string()))?;
         let encoded = encode(event.encode())?;
         let claims = change.claims.iter().map(|claim| (&claim.key, &claim.history, claim.expected));
         let outcomes = change.outcomes.iter().map(|o| (&o.key, o.outcome.version, o.expected));
-        let intents = intents_of(&shared.ledger.layout, &encoded, claims, outcomes);
+        let mut intents = intents_of(&shared.ledger.layout, &encoded, claims, outcomes);
+        intents.extend(dossier_intents(&shared.ledger.layout, &event.dossiers));
         let settled = |version| Swap { expected: None, version };
         let event = event.swaps(|history| settled(history.version), |outcome| settled(outcome.version));
         Ok(Self { intents, rows: None, event, encoded })
@@ -66,6 +69,7 @@ impl Work {
         for record in &event.purchases {
             intents.push(intent_of(layout, record, None)?);
         }
+        intents.extend(dossier_intents(layout, &event.dossiers));
         Ok(Self { intents, rows, event: event.entries(), encoded })
     }
 
@@ -103,6 +107,15 @@ fn intents_of<'a>(
         intents.push(Intent { place: Place::Record(tag, key), expected, wanted });
     }
     intents
+}
+
+/// What must stand for dossiers.
+fn dossier_intents(layout: &Layout, rows: &[DossierRow]) -> impl Iterator<Item = Intent> {
+    rows.iter().map(|row| Intent {
+        place: dossiers::place_of(layout, &row.key),
+        expected: row.expected,
+        wanted: Wanted::Stored { version: row.version, bytes: row.bytes.clone() },
+    })
 }
 
 fn encode<E: std::fmt::Display>(encoded: Result<EncodedEvent, E>) -> Result<EncodedEvent, StoreError> {
@@ -265,7 +278,7 @@ impl Shared {
         encoded: &EncodedEvent,
     ) -> Result<(), CommitError> {
         let codes: Vec<CodeKey> = event.claims.iter().map(|(key, _)| key.clone()).collect();
-        let entry = Entry { id, encoded: encoded.clone(), claims: codes, adds: event.adds.clone() };
+        let entry = Entry { id, encoded: encoded.clone(), claims: codes, adds: Adds::of(event) };
         let unknown = |error: StoreError| CommitError::Unknown(error.to_string());
         let told = self.publish(event, encoded.clone()).await.map_err(unknown)?;
         let logged = self.ask_lane(|reply| Job::Append(Box::new(entry), reply)).await.map_err(unknown)?;

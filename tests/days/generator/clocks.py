@@ -98,6 +98,7 @@ def return_after_resale(day, t):
     again = day.sale(t + 3 * HOUR, second, [line], "BLOCK", CLOSE, event=t + 2 * HOUR, tag="resold-before-return",
                      recorded=True)
     day.give_back(t + 4 * HOUR, first, [line], visit=sold.visit, event=t + HOUR, tag="late-return", recorded=True)
+    day.closes(line.codes[0], "LAWFUL")
     day.sale(t + 5 * HOUR, third, [line], "BLOCK", CLOSE, tag="resold-dup", recorded=False)
     day.give_back(t + 6 * HOUR, second, [line], visit=again.visit, tag="resold-return", recorded=True)
     day.sale(t + 7 * HOUR, third, [line], tag="resold-lawfully", recorded=True)

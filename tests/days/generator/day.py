@@ -53,6 +53,10 @@ class Day:
         self.rng = random.Random(seed)
         self.entries, self.numbers = [], 0
         self.common = []
+        # Boxes that were spoken of, how they are named whatever was scanned, and the cases that follow.
+        self.spoken, self.named, self.cases = set(), {}, []
+        # Boxes of which a case knows nothing but attempts.
+        self.attempted = set()
 
     # -- who and what ------------------------------------------------------------------------------------
 
@@ -119,11 +123,14 @@ class Day:
         of = (told.lines, told.document, told.visit)
         return self.say(at, told.where, told.message["infno"], payload, of, verdict, must, tag=tag, **truth)
 
-    def say(self, at, where, infno, payload, of, verdict, must, *, tag, **truth):
+    def say(self, at, where, infno, payload, of, verdict, must, *, tag, boxes=None, **truth):
+        """`boxes` = the only ones that a case is about."""
         lines, document, visit = of
         message = self.envelope(at, where, infno)
         message["input"] = payload
         self.note(at, as_json(message), verdict, must, tag=tag, **truth)
+        sold = verdict in ("ALLOW", "REMIND") or bool(truth.get("recorded"))
+        self.follow(lines, [must] if isinstance(must, str) else must, tag, boxes, sold)
         return Told(where, message, lines, document, visit)
 
     def note(self, at, text, verdict, must=(), *, tag, forbid=(), roles=(), recorded=None, error=False):
@@ -139,6 +146,33 @@ class Day:
         if error:
             truth["error"] = True
         self.entries.append((at, len(self.entries), text, truth))
+
+    # -- what follows for the bureau ---------------------------------------------------------------------
+
+    def follow(self, lines, must, tag, only, sold):
+        """A box that was spoken of before and is a duplicate now has a case, of the first class that is told; a
+        sale says more than an attempt that was blocked before it. Whoever comes while it is open joins it. The
+        audit of the night pushes what is open."""
+        boxes = [self.named.get(code, code) for line in lines for code in line.codes]
+        classes = [reason.rpartition("/")[2] for reason in must if reason.startswith(("DUPLICATE", "SPLIT_ELSEWHERE"))]
+        for box in (only or boxes) if classes else []:
+            if box not in self.spoken:
+                continue
+            known = [case for case in self.cases if case["code"] == box and "ending" not in case]
+            if not known:
+                self.cases.append({"code": box, "class": classes[0], "state": "PUSHED", "tag": tag})
+            elif sold and box in self.attempted:
+                known[0]["class"] = classes[0]
+            if sold:
+                self.attempted.discard(box)
+            elif not known:
+                self.attempted.add(box)
+        self.spoken.update(boxes)
+
+    def closes(self, box, ending):
+        """The open case of a box ends by itself."""
+        [case] = [case for case in self.cases if case["code"] == box and "ending" not in case]
+        case |= {"state": "CLOSED", "ending": ending}
 
     # -- how it is spelled -------------------------------------------------------------------------------
 
@@ -196,11 +230,12 @@ class Day:
 
     # -- how it is written -------------------------------------------------------------------------------
 
-    def files(self, messages="messages.jsonl", truths="truth.jsonl"):
+    def files(self, messages="messages.jsonl", truths="truth.jsonl", cases="cases.jsonl"):
         ordered = sorted(self.entries, key=lambda entry: entry[:2])
         texts = [text for _, _, text, _ in ordered]
         labels = [as_json({"n": n} | truth, spaced=True) for n, (*_, truth) in enumerate(ordered, 1)]
-        lines = {messages: texts, truths: labels}
+        left = [as_json(case, spaced=True) for case in sorted(self.cases, key=lambda case: case["code"])]
+        lines = {messages: texts, truths: labels, cases: left}
         return self.world.files() | {name: "\n".join(rows) + "\n" for name, rows in lines.items()}
 
 

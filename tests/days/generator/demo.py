@@ -78,7 +78,7 @@ def told():
     for where in world.institutions:
         for drug in p.common:
             world.stock(where, drug)
-    return day.files("morning.jsonl", "morning.truth.jsonl")
+    return day.files("morning.jsonl", "morning.truth.jsonl", "morning.cases.jsonl")
 
 
 def opening(day, p):
@@ -133,9 +133,10 @@ def scans(day, p):
     unmapped = Line(p.amoxicillin, [f"8649991{code[7:]}"])
     day.sale(clock("09:19"), p.kang, [unmapped], "REMIND", "PREFIX_UNMAPPED", tag="unmapped-prefix")
     serial = day.world.serial()
-    day.sale(clock("09:21"), p.city, [Line(p.insulin, [codes.gs1(p.insulin.prefix, serial, "K7", "270930")])],
-             tag="gs1")
     swapped = codes.gs1_in_brackets(p.insulin.prefix, serial, "K7", "270930", order="21 17 01 10")
+    scanned = codes.gs1(p.insulin.prefix, serial, "K7", "270930")
+    day.named |= dict.fromkeys([scanned, swapped], codes.gs1_in_brackets(p.insulin.prefix, serial))
+    day.sale(clock("09:21"), p.city, [Line(p.insulin, [scanned])], tag="gs1")
     day.sale(clock("09:23"), p.bai, [Line(p.insulin, [swapped])], "BLOCK", CLOSE, tag="gs1-other-order")
     no_serial = codes.gs1(p.insulin.prefix, "", "K7", "270930")
     day.sale(clock("09:25"), p.bai, [Line(p.insulin, [no_serial])], "REMIND", "SERIAL_MISSING", tag="gs1-no-serial")
@@ -223,3 +224,4 @@ def reports(day, p):
     day.sale(clock("11:10"), p.city, [resold], "REMIND", SAME, tag="resold-before-the-return-is-known")
     day.give_back(clock("11:30"), p.city, [resold], visit=sold.visit, event=clock("11:04"),
                   tag="return-told-afterwards")
+    day.closes(resold.codes[0], "LAWFUL")

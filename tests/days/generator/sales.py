@@ -140,7 +140,9 @@ def split_over_two_boxes(day, t):
     line = day.line(units=36, packs=2)
     draw(day, t, where, line, 40, tag="split-two-boxes")
     draw(day, t + HOUR, where, line, 32, tag="split-two-boxes")
-    draw(day, t + 2 * HOUR, where, line, 1, "BLOCK", "DUPLICATE/SPLIT_OVERDRAW", tag="split-two-boxes-overdraw")
+    # Both are empty then; what no box has is asked of the last one.
+    draw(day, t + 2 * HOUR, where, line, 1, "BLOCK", "DUPLICATE/SPLIT_OVERDRAW", tag="split-two-boxes-overdraw",
+         boxes=line.codes[1:])
 
 
 def split_returned(day, t):

@@ -12,6 +12,7 @@ def noise(day, t):
     for at, name in enumerate(codes.noisy("8" * 20)):
         line = day.line(packs=1)
         plain, spelling = line.codes[0], codes.noisy(line.codes[0])[name]
+        day.named[spelling] = plain
         first, second = (plain, spelling) if at % 2 else (spelling, plain)
         day.sale(t, where, [Line(line.drug, [first])], tag=f"noise-{name}")
         day.sale(t + HOUR, where, [Line(line.drug, [second])], "BLOCK", "DUPLICATE/SAME_INSTITUTION",
@@ -39,7 +40,9 @@ def gs1(day, t, drug):
     [where] = day.pick("pharmacy")
     names = list(gs1_texts(drug.prefix, "K"))
     for at, name in enumerate(names):
-        texts = gs1_texts(drug.prefix, day.world.serial())
+        serial = day.world.serial()
+        texts = gs1_texts(drug.prefix, serial)
+        day.named |= dict.fromkeys(texts.values(), codes.gs1_in_brackets(drug.prefix, serial))
         day.sale(t, where, [Line(drug, [texts[name]])], tag=f"gs1-{name}")
         day.sale(t + HOUR, where, [Line(drug, [texts[names[at - 1]]])], "BLOCK", "DUPLICATE/SAME_INSTITUTION",
                  tag=f"gs1-{name}-dup")

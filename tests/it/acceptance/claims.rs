@@ -1,11 +1,13 @@
 //! Claims and outcomes, one caller at a time.
 
 use super::StoreUnderTest;
+use super::cases::keep;
 use super::everything::everything;
 use super::samples::{
     awaited, catalog_code, claim, code, first_claim, first_outcome, institution, next_claim, outcome,
     own_pool, request, returned, sale, scanned,
 };
+use super::tallies::sold_on;
 use rust_decimal::Decimal;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -99,6 +101,8 @@ fn wide(store: &dyn Store) -> Change {
         sold: vec![(own_pool(0), catalog_code(1), Decimal::TEN)],
         awaited: vec![awaited(own_pool(0), 1, 0, "r1", 1)],
         settled: vec![awaited(own_pool(0), 2, 0, "r9", 1)],
+        dossiers: keep(&code(1), None, 2).dossiers,
+        tallies: vec![sold_on(0, 3)],
     }
 }
 

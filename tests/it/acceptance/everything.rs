@@ -4,7 +4,7 @@ use super::samples::{
     CATALOG_CODES, CHAINS, INSTITUTIONS, catalog_code, chain_pool, institution, own_pool, request,
 };
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tracegate::domain::claim::History;
 use tracegate::domain::code::{CodeKey, OwnScheme};
 use tracegate::domain::drug::{Drug, NoCodeEntry};
@@ -12,6 +12,7 @@ use tracegate::domain::outcome::{Outcome, RequestKey};
 use tracegate::domain::party::{Institution, Pool};
 use tracegate::domain::purchase::Position;
 use tracegate::domain::registry::Registry;
+use tracegate::domain::tally::{Tally, TallyKey};
 use tracegate::store::{AwaitedKey, Store};
 
 /// Request ids that are asked for: `r0` to `r39` of every institution.
@@ -28,6 +29,10 @@ pub struct Everything {
     pub positions: Vec<((Pool, String), Position)>,
     pub awaited: BTreeSet<AwaitedKey>,
     pub registry: RegistryView,
+    /// Codes with the versions of their dossiers and their bytes.
+    pub dossiers: Vec<(CodeKey, u32, Vec<u8>)>,
+    /// Those that count something.
+    pub tallies: BTreeMap<TallyKey, Tally>,
 }
 
 /// Compares part by part: the first difference is told, not the whole.
@@ -39,6 +44,8 @@ pub fn check_same(found: &Everything, expected: &Everything, when: &str) {
     check_rows(&found.positions, &expected.positions, "positions", when);
     assert_eq!(found.awaited, expected.awaited, "awaited {when}");
     assert_eq!(found.registry, expected.registry, "registry {when}");
+    check_rows(&found.dossiers, &expected.dossiers, "dossiers", when);
+    assert_eq!(found.tallies, expected.tallies, "tallies {when}");
 }
 
 #[track_caller]
@@ -102,7 +109,16 @@ pub async fn everything(store: &dyn Store) -> Everything {
         positions: asked.into_iter().zip(positions).collect(),
         awaited: store.awaited(None, usize::MAX).await.unwrap().into_iter().collect(),
         registry: view(&store.load_registry().await.unwrap()),
+        dossiers: dossiers(store).await,
+        tallies: super::tallies::all(store).await,
     }
+}
+
+async fn dossiers(store: &dyn Store) -> Vec<(CodeKey, u32, Vec<u8>)> {
+    let found = super::cases::all(store).await.into_iter();
+    let mut found: Vec<_> = found.map(|(_, row)| (row.key, row.version, row.bytes)).collect();
+    found.sort();
+    found
 }
 
 async fn outcomes(store: &dyn Store) -> Vec<(RequestKey, Outcome)> {

@@ -11,10 +11,12 @@ use tracegate::domain::outcome::{Outcome, RequestKey};
 use tracegate::domain::party::Pool;
 use tracegate::domain::purchase::{Position, PurchaseRecord, PurchaseSource};
 use tracegate::domain::registry::{Registry, RegistryRow};
+use tracegate::domain::tally::{Tally, TallyKey};
 use tracegate::store::{AwaitedKey, Change, CommitError, LoadStatus, Store};
 
 /// What is done to a store.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a few hundred of them, in a test")]
 pub enum Operation {
     Commit {
         change: Change,
@@ -44,6 +46,7 @@ pub struct Model {
     purchases: BTreeMap<String, PurchaseRecord>,
     sold: BTreeMap<(u32, String), Decimal>,
     awaited: BTreeSet<AwaitedKey>,
+    tallies: BTreeMap<TallyKey, Tally>,
     rows: BTreeMap<String, RegistryRow>,
     version: u64,
     changed_at: Option<Timestamp>,
@@ -67,6 +70,7 @@ impl Model {
                 let key = change.outcomes.first().map(|outcome| outcome.key.clone());
                 change.document = key.zip(document.map(|number| store.paper_key(&number)));
                 if let Some((by, drug, units)) = sold {
+                    change.tallies.push(tally_of(by, &drug));
                     let chain = self.chain_of(by).map(|chain| Pool::Chain(chain.to_owned()));
                     let pools = [Some(Pool::Institution(institution(by))), chain];
                     let rows = pools.into_iter().flatten().map(|pool| (pool, drug.clone(), units));
@@ -138,6 +142,8 @@ impl Model {
             self.awaited.remove(question);
         }
         if let Some((by, drug, units)) = sold {
+            let (key, tally) = tally_of(by, &drug);
+            self.tallies.entry(key).or_default().add(&tally);
             *self.sold.entry((by, drug)).or_default() += units;
         }
         Ok(())
@@ -195,6 +201,8 @@ impl Model {
             positions: positions.collect(),
             awaited: self.awaited.clone(),
             registry: view(&registry),
+            dossiers: Vec::new(),
+            tallies: self.tallies.clone(),
         }
     }
 
@@ -217,6 +225,11 @@ impl Model {
         }
         found
     }
+}
+
+/// What a sale of a drug counts for, on a day of its own.
+fn tally_of(by: u32, drug: &str) -> (TallyKey, Tally) {
+    super::tallies::sold_on(by, drug.bytes().last().map_or(1, |byte| byte % 28 + 1))
 }
 
 fn put<T: PartialEq>(known: &mut BTreeMap<String, T>, identity: String, new: T) -> LoadStatus {

@@ -269,7 +269,7 @@ impl Gateway {
     }
 
     pub async fn dispense(&self, request_id: &str, document: Document) -> Result<Reply, EngineError> {
-        self.engine.dispense(&Caller::Operator, request_id, document, false).await
+        self.engine.dispense(&Caller::Operator, request_id, document, false, None).await
     }
 
     /// Dispenses, and gives verdict and reasons.
@@ -278,7 +278,7 @@ impl Gateway {
     }
 
     pub async fn holds(&self, request_id: &str, document: Document) -> String {
-        let reply = self.engine.dispense(&Caller::Operator, request_id, document, true).await;
+        let reply = self.engine.dispense(&Caller::Operator, request_id, document, true, None).await;
         words(&reply.unwrap())
     }
 

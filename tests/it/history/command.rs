@@ -35,6 +35,12 @@ impl Desk {
         Self { gateway, dir }
     }
 
+    /// A second gateway with a ledger of its own. To be started before an import that is to be interrupted: the import
+    /// goes on while a gateway starts.
+    pub fn spare(&self) -> GatewayProcess {
+        GatewayProcess::start(&self.dir.path().join("other"), &[])
+    }
+
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         std::fs::write(&path, text).expect("the file can be written");

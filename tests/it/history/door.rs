@@ -35,7 +35,7 @@ async fn an_imported_sale_is_a_duplicate_at_the_counter_with_its_class_and_times
     let again = world.dispense(pb::DispenseRequest {
         request_id: "same".into(),
         document: Some(document(PHARMACY, "D1", &[code(1)])),
-        hold: false,
+        ..Default::default()
     });
     assert_eq!(again.await.verdict(), pb::Verdict::Allow, "its own sale, reported by the counter again");
     let (answers, _) = import(&world.channel, vec![batch(1, rows)]).await;

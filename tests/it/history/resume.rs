@@ -59,10 +59,10 @@ async fn kill_9_of_gateway_and_importer_and_every_row_is_there_once() {
     importer.kill().expect("the importer can be killed");
     importer.wait().expect("the importer ends");
 
+    let other = desk.spare();
     let importer = run_until_line(desk.command("sales", &file, &flags), &progress, ROWS / 3).await;
     let data = desk.dir.path().join("data");
-    let gateway =
-        std::mem::replace(&mut desk.gateway, GatewayProcess::start(&desk.dir.path().join("other"), &[]));
+    let gateway = std::mem::replace(&mut desk.gateway, other);
     gateway.kill();
     let said = importer.wait_with_output().expect("the importer ends");
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
@@ -98,12 +98,12 @@ async fn kill_9_of_gateway_and_importer_and_every_row_is_there_once() {
 async fn a_gateway_that_is_told_to_stop_does_not_wait_for_the_end_of_an_import() {
     let mut desk = Desk::open().await;
     let file = desk.file("sales.csv", &list());
+    let other = desk.spare();
     let importer =
         run_until_line(desk.command("sales", &file, &[]), &beside(&file, ".progress.json"), 1).await;
     let stopping = Stopwatch::start();
     let data = desk.dir.path().join("data");
-    let gateway =
-        std::mem::replace(&mut desk.gateway, GatewayProcess::start(&desk.dir.path().join("other"), &[]));
+    let gateway = std::mem::replace(&mut desk.gateway, other);
     gateway.signal("TERM");
     let (status, said) = tokio::task::spawn_blocking(|| gateway.wait()).await.expect("the wait ends");
     assert!(status.success() && !said.contains("deadline"), "{status}: {said}");

@@ -1,31 +1,10 @@
 //! The command line against a running gateway: show, explain, reload, shadow; and the metrics of a shadow.
 
 use super::{bare, rule};
-use crate::support::process::{GatewayProcess, PROGRAM};
+use crate::support::process::{GatewayProcess, run, says};
 use crate::support::world::{DRUG, PHARMACY, connect, load_province};
 use std::io::{Read, Write};
-use std::process::Command;
 use tracegate::grpc::pb::dispensing_service_client::DispensingServiceClient;
-
-/// Runs the program; gives whether it succeeded, and what it said.
-async fn run(args: &[&str], address: &str) -> (bool, String) {
-    let mut args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
-    args.extend(["--to".to_owned(), address.to_owned()]);
-    let output = tokio::task::spawn_blocking(move || Command::new(PROGRAM).args(&args).output());
-    let output = output.await.expect("the run ends").expect("the program runs");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Runs the program, which must succeed and say every part.
-async fn says(args: &[&str], address: &str, parts: &[&str]) -> String {
-    let (ok, said) = run(args, address).await;
-    assert!(ok, "{args:?}: {said}");
-    for part in parts {
-        assert!(said.contains(part), "{part} in {args:?}: {said}");
-    }
-    said
-}
 
 fn metrics(address: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).expect("the port answers");

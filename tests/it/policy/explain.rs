@@ -188,7 +188,7 @@ async fn a_real_document_gets_what_the_explanation_says() {
             document_no: "S".into(),
             ..document(PHARMACY, line(DRUG, "1", &[code(9)]))
         }),
-        hold: false,
+        ..Default::default()
     };
     assert_eq!(world.dispense(sold).await.verdict(), pb::Verdict::Allow);
     let (old, spring, summer) = (date(2025, 9, 4), date(2026, 3, 12), date(2026, 7, 10));

@@ -209,7 +209,11 @@ async fn the_list_of_changed_requests_keeps_the_latest_hundred() {
     let lines = (1..=25).map(|n| pb::Line { line_no: n, catalog_code: DRUG.into(), ..pb::Line::default() });
     let document = pb::Document { lines: lines.collect(), ..document(PHARMACY, "long", &[]) };
     world
-        .dispense(pb::DispenseRequest { request_id: "long".into(), document: Some(document), hold: false })
+        .dispense(pb::DispenseRequest {
+            request_id: "long".into(),
+            document: Some(document),
+            ..Default::default()
+        })
         .await;
     let found = report(&world).await;
     assert_eq!((found.changed, found.changes.len()), (104, 100));

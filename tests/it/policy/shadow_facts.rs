@@ -47,7 +47,7 @@ async fn a_code_that_only_the_shadow_reads_is_judged_by_its_history() {
 fn scanned_only(id: &str, scan: String) -> pb::DispenseRequest {
     let line = pb::Line { codes: vec![scan], quantity: "1".into(), ..pb::Line::default() };
     let document = pb::Document { lines: vec![line], ..document(PHARMACY, id, &[]) };
-    pb::DispenseRequest { request_id: id.into(), document: Some(document), hold: false }
+    pb::DispenseRequest { request_id: id.into(), document: Some(document), ..Default::default() }
 }
 
 #[tokio::test]

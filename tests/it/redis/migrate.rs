@@ -4,6 +4,7 @@
 mod interrupted;
 mod refused;
 
+use crate::acceptance::cases::keep;
 use crate::acceptance::everything::{check_same, everything};
 use crate::acceptance::model::Model;
 use crate::acceptance::on_redis::{self, CODES_PLANNED};
@@ -25,6 +26,8 @@ use tracegate::store::{Change, ClaimLedger, Store};
 const FIRST_PACK: u64 = 1_000_000;
 /// Packs of one document.
 const PACKS_PER_DOCUMENT: u64 = 4;
+/// Documents of which one has a case.
+const DOCUMENTS_PER_CASE: u64 = 10;
 /// Documents of one change.
 const DOCUMENTS_PER_CHANGE: u64 = 25;
 
@@ -95,6 +98,9 @@ pub async fn sell_packs(store: &dyn Store, documents: std::ops::Range<u64>) {
             let packs = (0..PACKS_PER_DOCUMENT).map(|n| pack_claim(*document, n, paper));
             change.claims.extend(packs);
             change.document = Some((request(0, &format!("pack-{document}")), paper));
+            if document % DOCUMENTS_PER_CASE == 0 {
+                change.dossiers.extend(keep(&code(FIRST_PACK + document), None, 2).dossiers);
+            }
         }
         store.commit(&change).await.unwrap();
     }
@@ -138,6 +144,11 @@ pub async fn check_holds(store: &dyn Store, model: &Model, documents: u64, when:
         })
         .map(|claim| (claim.key, claim.history))
         .collect();
+    let kept = std::mem::take(&mut found.dossiers);
+    let kept: Vec<_> = kept.into_iter().map(|(key, version, _)| (key, version)).collect();
+    let cases = (0..documents).filter(|document| document % DOCUMENTS_PER_CASE == 0);
+    let cases: Vec<_> = cases.map(|document| (code(FIRST_PACK + document), 2)).collect();
+    assert_eq!(kept, cases, "dossiers {when}");
     check_same(&found, &model.everything(), when);
     assert_eq!(packs.len(), expected.len(), "packs {when}");
     assert!(packs == expected, "packs {when}");

@@ -13,12 +13,14 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 use tracegate::clock::ManualClock;
 use tracegate::config::Config;
+use tracegate::domain::case::Dossier;
 use tracegate::domain::claim::{History, PaperKey};
 use tracegate::domain::code::CodeKey;
 use tracegate::domain::outcome::{Outcome, RequestKey};
 use tracegate::domain::party::{InstitutionCode, Pool};
 use tracegate::domain::purchase::{Position, PurchaseRecord};
 use tracegate::domain::registry::{Registry, RegistryRow};
+use tracegate::domain::tally::Month;
 use tracegate::engine::{Engine, Limits};
 use tracegate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use tracegate::grpc::pb::registry_service_server::RegistryServiceServer;
@@ -26,8 +28,9 @@ use tracegate::grpc::{Dispensing, Door, Registries, ScanLimits};
 use tracegate::index::IndexOptions;
 use tracegate::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use tracegate::store::{
-    Answering, AwaitedKey, Change, ClaimFeed, ClaimFollower, ClaimLedger, Codes, CommitError, LoadStatus,
-    PurchaseBook, RegistryStore, Store, StoreError, StoreState,
+    Answering, AwaitedKey, CaseBook, Change, ClaimFeed, ClaimFollower, ClaimLedger, Codes, CommitError,
+    Dossiers, LoadStatus, Logged, PurchaseBook, RegistryStore, Store, StoreError, StoreState, Tallies,
+    TallyBook,
 };
 use tracegate::telemetry::StoreGauges;
 
@@ -120,6 +123,23 @@ impl ClaimFeed for HeldStore {
     }
 }
 
+impl CaseBook for HeldStore {
+    fn dossiers<'a>(
+        &'a self,
+        keys: &'a [CodeKey],
+    ) -> Answering<'a, Result<Vec<Option<Dossier>>, StoreError>> {
+        self.inner.dossiers(keys)
+    }
+
+    fn logged_between(&self, from: jiff::Timestamp, to: jiff::Timestamp) -> Logged {
+        self.inner.logged_between(from, to)
+    }
+
+    fn all_dossiers(&self) -> Dossiers {
+        self.inner.all_dossiers()
+    }
+}
+
 impl PurchaseBook for HeldStore {
     fn positions<'a>(
         &'a self,
@@ -141,6 +161,12 @@ impl PurchaseBook for HeldStore {
         limit: usize,
     ) -> Answering<'a, Result<Vec<AwaitedKey>, StoreError>> {
         self.inner.awaited(of, limit)
+    }
+}
+
+impl TallyBook for HeldStore {
+    fn tallies(&self, first: Month, last: Month, of: Option<InstitutionCode>) -> Tallies {
+        self.inner.tallies(first, last, of)
     }
 }
 

@@ -137,7 +137,12 @@ async fn check_both_doors(seed: u64, in_flight_max: usize, boxes: impl Fn(u64) -
                 Request::Check(pb::CheckRequest { document })
             } else {
                 let hold = random.below(5) == 0;
-                Request::Dispense(pb::DispenseRequest { request_id: id.clone(), document, hold })
+                Request::Dispense(pb::DispenseRequest {
+                    request_id: id.clone(),
+                    document,
+                    hold,
+                    ..Default::default()
+                })
             };
             message(&id, request)
         })

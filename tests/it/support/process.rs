@@ -105,3 +105,23 @@ pub fn page(address: &str, path: &str) -> (String, String) {
     let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
     (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }
+
+/// Runs the program against a gateway; gives whether it succeeded, and what it said.
+pub async fn run(args: &[&str], address: &str) -> (bool, String) {
+    let mut args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+    args.extend(["--gateway".to_owned(), address.to_owned()]);
+    let output = tokio::task::spawn_blocking(move || Command::new(PROGRAM).args(&args).output());
+    let output = output.await.expect("the run ends").expect("the program runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Runs the program against a gateway, which must succeed and say every part.
+pub async fn says(args: &[&str], address: &str, parts: &[&str]) -> String {
+    let (ok, said) = run(args, address).await;
+    assert!(ok, "{args:?}: {said}");
+    for part in parts {
+        assert!(said.contains(part), "{part} in {args:?}: {said}");
+    }
+    said
+}

@@ -30,24 +30,24 @@ pub fn code(n: u64) -> String {
     format!("{PREFIX}{n:013}")
 }
 
-/// Loads the province over the gRPC door.
-pub async fn load_province(channel: &Channel) {
-    let institutions = [PHARMACY, OTHER_PHARMACY, HOSPITAL].map(|code| {
-        let kind = if code.starts_with('H') { "hospital" } else { "pharmacy" };
-        let institution = pb::Institution {
-            institution_code: code.into(),
-            name: code.into(),
-            kind: kind.into(),
-            division: "120101".into(),
-            ownership: "private".into(),
-            agreement_signed_on: "2019-05-01".into(),
-            transition_ends_on: "2099-01-01".into(),
-            status: "active".into(),
-            ..pb::Institution::default()
-        };
-        pb::LoadInstitutionsRequest { institution: Some(institution) }
-    });
-    let drug = pb::Drug {
+/// An institution of the province.
+pub fn institution(code: &str) -> pb::Institution {
+    pb::Institution {
+        institution_code: code.into(),
+        name: code.into(),
+        kind: if code.starts_with('H') { "hospital" } else { "pharmacy" }.into(),
+        division: "120101".into(),
+        ownership: "private".into(),
+        agreement_signed_on: "2019-05-01".into(),
+        transition_ends_on: "2099-01-01".into(),
+        status: "active".into(),
+        ..pb::Institution::default()
+    }
+}
+
+/// The drug of the province.
+pub fn drug() -> pb::Drug {
+    pb::Drug {
         code_prefix: PREFIX.into(),
         catalog_code: DRUG.into(),
         name: "药品".into(),
@@ -56,7 +56,14 @@ pub async fn load_province(channel: &Channel) {
         drug_class: "western".into(),
         dosage_form: "tablet".into(),
         ..pb::Drug::default()
-    };
+    }
+}
+
+/// Loads the province over the gRPC door.
+pub async fn load_province(channel: &Channel) {
+    let institutions = [PHARMACY, OTHER_PHARMACY, HOSPITAL]
+        .map(|code| pb::LoadInstitutionsRequest { institution: Some(institution(code)) });
+    let drug = drug();
     let mut registry = RegistryServiceClient::new(channel.clone());
     let loaded =
         registry.load_institutions(tokio_stream::iter(institutions)).await.expect("institutions load");
@@ -88,7 +95,7 @@ pub fn dispense(institution: &str, request_id: &str, codes: &[String]) -> pb::Di
     pb::DispenseRequest {
         request_id: request_id.into(),
         document: Some(document(institution, &format!("D-{request_id}"), codes)),
-        hold: false,
+        ..Default::default()
     }
 }
 
@@ -153,15 +160,29 @@ impl World {
         world
     }
 
+    /// A gateway over an existing directory, with another clock.
+    pub async fn open_at(dir: Arc<TempDir>, now: Timestamp) -> Self {
+        Self::open_with(dir, now, |_| {}).await
+    }
+
+    /// The same, which audits nothing by itself.
+    pub async fn open_without_audits(dir: Arc<TempDir>, now: Timestamp) -> Self {
+        Self::open_with(dir, now, |config| config.audit_nightly = false).await
+    }
+
     /// A gateway over an existing directory.
     pub async fn open(dir: Arc<TempDir>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_with(dir, at(9, 0), change).await
+    }
+
+    async fn open_with(dir: Arc<TempDir>, now: Timestamp, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::built_in().expect("the defaults are valid");
         config.data_dir = dir.path().join("data");
         config.store.disk_free_bytes_min = 1;
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http_listen = None;
         change(&mut config);
-        let clock = Arc::new(ManualClock::at(at(9, 0)));
+        let clock = Arc::new(ManualClock::at(now));
         let gateway =
             Gateway::start(&config, Arc::<ManualClock>::clone(&clock)).await.expect("the gateway starts");
         let channel = connect(&gateway.address().to_string()).await;

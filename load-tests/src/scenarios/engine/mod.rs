@@ -5,14 +5,14 @@
 mod requests;
 mod unsynced;
 
-use super::inside::{self, Kept, Request, load_purchases, load_registry};
+use super::inside::{self, Kept, load_purchases, load_registry};
 use crate::driver::cpu_of;
 use crate::machine::machine;
 use crate::province::{Province, Shape};
 use crate::report::{Goal, Report, Spread, Tables, table};
 use crate::scenarios::{World, progress};
 use anyhow::{Context, Result};
-use requests::prepare;
+use requests::{Pair, prepare};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracegate::clock::Stopwatch;
 use tracegate::engine::{Engine, Keeping};
-use unsynced::Unsynced;
+pub(super) use unsynced::Unsynced;
 
 /// Goal: processor time for one document of three codes.
 const CPU_US_MAX: f64 = 40.0;
@@ -41,6 +41,10 @@ pub struct EngineSettings {
     pub rounds: usize,
     /// Documents that are under way together.
     pub in_flight: usize,
+    /// Each document's boxes once more, under another document.
+    pub again: bool,
+    /// Without cases and tallies, for what they add.
+    pub without_books: bool,
     /// What a document looks like.
     pub shape: Shape,
     /// Whom it is about; where no folder is named, the data goes to memory, or to the temporary directory.
@@ -108,8 +112,8 @@ pub async fn engine(settings: EngineSettings) -> Result<Report<EngineSettings, E
 }
 
 async fn measure(round: usize, province: &Province, settings: &EngineSettings) -> Result<EngineRound> {
-    let folder = folder(settings.world.data_dir.as_deref())?;
-    let engine = start(folder.path()).await?;
+    let folder = in_memory(settings.world.data_dir.as_deref())?;
+    let engine = start(folder.path(), settings.without_books).await?;
     let _kept = Kept::start(&engine, Keeping { file: None, save_every: INDEX_SAVE_EVERY }).await?;
     province.write_to(folder.path())?;
     load_registry(&engine, folder.path()).await?;
@@ -137,7 +141,8 @@ async fn measure(round: usize, province: &Province, settings: &EngineSettings) -
     })
 }
 
-fn folder(named: Option<&Path>) -> Result<tempfile::TempDir> {
+/// A folder in memory, where there is one.
+pub(super) fn in_memory(named: Option<&Path>) -> Result<tempfile::TempDir> {
     let memory = Path::new(MEMORY);
     let parent = match named {
         Some(dir) => dir.to_owned(),
@@ -151,13 +156,21 @@ fn folder(named: Option<&Path>) -> Result<tempfile::TempDir> {
 }
 
 /// An engine that writes its log and never syncs it.
-async fn start(folder: &Path) -> Result<Arc<Engine>> {
-    inside::start(&folder.join("data"), Box::new(Unsynced)).await
+async fn start(folder: &Path, without_books: bool) -> Result<Arc<Engine>> {
+    let (data, files) = (folder.join("data"), Box::new(Unsynced));
+    if without_books {
+        inside::start_without_books(&data, files).await
+    } else {
+        inside::start(&data, files).await
+    }
 }
 
-async fn dispense(engine: Arc<Engine>, share: Vec<Request>) -> Result<()> {
-    for request in share {
+async fn dispense(engine: Arc<Engine>, share: Vec<Pair>) -> Result<()> {
+    for (request, again) in share {
         inside::dispense(&engine, request).await?;
+        if let Some(again) = again {
+            inside::dispense_again(&engine, again).await?;
+        }
     }
     Ok(())
 }
@@ -172,6 +185,8 @@ mod tests {
             prepared: 150,
             rounds: 1,
             in_flight: 8,
+            again: false,
+            without_books: false,
             shape: Shape { codes: 3, lines: 2 },
             world: World { institutions: 20, drugs: 10, ..World::default() },
         }
@@ -196,14 +211,14 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_purchase_rule_is_asked_and_answered() {
         let (province, folder) = (Province::new(20, 10), tempfile::tempdir().unwrap());
-        let engine = start(folder.path()).await.unwrap();
+        let engine = start(folder.path(), false).await.unwrap();
         province.write_to(folder.path()).unwrap();
         load_registry(&engine, folder.path()).await.unwrap();
         let all = |first: u64| {
             let settings = EngineSettings { prepared: 0, ..settings() };
             let shares = prepare(&province, &settings).unwrap();
-            let again = |(id, document): Request| (format!("{id}-{first}"), document);
-            shares.into_iter().flatten().map(again).collect::<Vec<Request>>()
+            let again = |((id, document), _): Pair| ((format!("{id}-{first}"), document), None);
+            shares.into_iter().flatten().map(again).collect::<Vec<Pair>>()
         };
         // Nobody has bought anything: nobody may sell.
         let refused = dispense(Arc::clone(&engine), all(0)).await.unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::path::Path;
 use tracegate::store::log::{DiskFiles, LogFile, LogFiles};
 
 /// Makes them.
-pub(super) struct Unsynced;
+pub(in crate::scenarios) struct Unsynced;
 
 struct UnsyncedFile(Box<dyn LogFile>);
 

@@ -148,6 +148,8 @@ fn name_of(key: &[u8]) -> &'static str {
         Some("r") => "requests by document",
         Some("b") => "purchases",
         Some("s" | "i") => "positions",
+        Some("t" | "n") => "tallies",
+        Some("x") => "dossiers of cases",
         Some("w") => "questions that wait",
         Some("m") => "marks of gateways' logs",
         _ => "other",

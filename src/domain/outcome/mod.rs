@@ -1,7 +1,10 @@
 //! What became of a request: kept for ever under institution and request id, answered one way.
 
+mod stored;
+
 use crate::domain::document::{Document, Movement, ReturnDocument};
 use crate::domain::party::InstitutionCode;
+use crate::domain::tally::Reminder;
 use crate::domain::verdict::{Finding, Reason, Verdict};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -42,6 +45,17 @@ pub enum Recorded {
     Movement(Movement),
 }
 
+impl Recorded {
+    /// Whose it is.
+    pub const fn institution(&self) -> InstitutionCode {
+        match self {
+            Self::Dispense { document, .. } | Self::ReportedSale(document) => document.institution,
+            Self::Return { document, .. } => document.institution,
+            Self::Movement(movement) => movement.institution,
+        }
+    }
+}
+
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestBody {
@@ -66,6 +80,17 @@ pub enum RequestBody {
         /// Every request of this document.
         document_no: Option<String>,
     },
+    /// A bureau looked at everything that is recorded of a code.
+    Look {
+        /// The code.
+        code: String,
+        /// Whose: a division prefix, or `operator`.
+        of: String,
+        /// The person.
+        name: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl RequestBody {
@@ -78,7 +103,10 @@ impl RequestBody {
                 document.operator = None;
             }
             Self::Recorded(Recorded::Return { document, .. }) => document.operator = None,
-            Self::Recorded(Recorded::Movement(_)) | Self::Confirm { .. } | Self::Void { .. } => {}
+            Self::Recorded(Recorded::Movement(_))
+            | Self::Confirm { .. }
+            | Self::Void { .. }
+            | Self::Look { .. } => {}
         }
         body
     }
@@ -141,7 +169,7 @@ pub enum OutcomeState {
 }
 
 /// Everything kept of one request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// Grows by one with every change.
     pub version: u32,
@@ -160,6 +188,8 @@ pub struct Outcome {
     pub freed: Vec<String>,
     /// The settlement, once a hold is confirmed.
     pub settlement_id: Option<String>,
+    /// What a reminder counts for, and what the operator said to it; `None` = it reminded of nothing.
+    pub reminder: Option<Reminder>,
 }
 
 impl Outcome {
@@ -174,6 +204,7 @@ impl Outcome {
             sold: Vec::new(),
             freed: Vec::new(),
             settlement_id: None,
+            reminder: None,
         }
     }
 
@@ -205,7 +236,8 @@ impl Outcome {
             RequestBody::Recorded(Recorded::ReportedSale(document)) => Some((document, false)),
             RequestBody::Recorded(Recorded::Return { .. } | Recorded::Movement(_))
             | RequestBody::Confirm { .. }
-            | RequestBody::Void { .. } => None,
+            | RequestBody::Void { .. }
+            | RequestBody::Look { .. } => None,
         }
     }
 

@@ -1,0 +1,127 @@
+//! Everything that is kept of one code besides its history: its cases, and the attempts that were blocked.
+
+use super::{ATTEMPTS_MAX, Case, Details, Involved, Side};
+use crate::domain::claim::{Fate, SaleEvent, SaleName};
+use crate::domain::event::Payment;
+use crate::domain::stored::appended;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// The forms in which dossiers are stored; an unknown one is refused. They say whether a case is open, so that this can
+/// be told without reading the rest.
+const STORED_CLOSED: u8 = 1;
+const STORED_OPEN: u8 = 2;
+/// Most dossiers are shorter than this, in bytes.
+const USUAL_BYTES: usize = 768;
+
+/// A blocked attempt to sell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The sale that it would have been.
+    pub sale: SaleEvent,
+    /// What else is known of it.
+    pub details: Details,
+}
+
+/// Everything that is kept of one code besides its history.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dossier {
+    /// Grows by one with every change.
+    pub version: u32,
+    /// Attempts that were blocked, in order of arrival.
+    pub attempts: Vec<Attempt>,
+    /// Attempts beyond [`ATTEMPTS_MAX`].
+    pub further_attempts: u32,
+    /// Its cases in the order of their numbers; at most one, the last, is open.
+    pub cases: Vec<Case>,
+}
+
+impl Dossier {
+    /// The case with that number.
+    pub fn case(&self, number: u32) -> Option<&Case> {
+        self.cases.iter().find(|case| case.number == number)
+    }
+
+    /// The open case.
+    pub fn open_case(&self) -> Option<&Case> {
+        self.cases.iter().find(|case| !case.is_closed())
+    }
+
+    /// Whether the money of a sale was recovered by any case.
+    pub fn is_recovered(&self, name: &SaleName) -> bool {
+        let concluded = self.cases.iter().filter_map(|case| case.conclusion.as_ref());
+        concluded.flat_map(|conclusion| &conclusion.recovered_from).any(|recovered| recovered.is_same(name))
+    }
+
+    /// Yuan that a case may recover at most; `None` = the amount of one of its duplicates is not known.
+    pub fn at_stake(&self, case: &Case) -> Option<Decimal> {
+        let mut sum = Decimal::ZERO;
+        for involved in case.duplicates().filter(|i| self.may_be_recovered(i)) {
+            sum += involved.recoverable()?;
+        }
+        Some(sum)
+    }
+
+    /// Whether anything of a sale can be recovered: a sale that the fund paid and nobody recovered yet.
+    pub(crate) fn may_be_recovered(&self, involved: &Involved) -> bool {
+        involved.side == Side::Duplicate
+            && !involved.is_attempt
+            && involved.fate != Fate::Annulled
+            && involved.details.payment != Some(Payment::SelfPaid)
+            && !self.is_recovered(&involved.name)
+    }
+
+    /// What is known of a sale or attempt of a case. Of a sale on the first side that may be nothing: whoever shows it
+    /// looks its request up.
+    pub fn details_of<'a>(&'a self, involved: &'a Involved) -> &'a Details {
+        let attempt = || self.attempts.iter().find(|a| SaleName::of(&a.sale).is_same(&involved.name));
+        let attempt = if involved.is_attempt { attempt() } else { None };
+        attempt.map_or(&involved.details, |attempt| &attempt.details)
+    }
+
+    /// Adds a blocked attempt; one that is known under its paper counts once. Gives whether anything changed.
+    pub fn attempt(&mut self, attempt: Attempt) -> bool {
+        let name = SaleName::of(&attempt.sale);
+        if self.attempts.iter().any(|known| SaleName::of(&known.sale).is_same(&name)) {
+            return false;
+        }
+        if self.attempts.len() >= ATTEMPTS_MAX {
+            self.further_attempts = self.further_attempts.saturating_add(1);
+        } else {
+            self.attempts.push(attempt);
+        }
+        true
+    }
+
+    /// The form in which stores keep it.
+    pub fn stored(&self) -> Result<Vec<u8>, postcard::Error> {
+        let form = if self.open_case().is_some() { STORED_OPEN } else { STORED_CLOSED };
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(form);
+        appended(self, bytes)
+    }
+
+    /// The version of a dossier in stored form, without reading the rest.
+    pub fn version_of_stored(bytes: &[u8]) -> Option<u32> {
+        let (_, rest) = bytes.split_first()?;
+        Self::is_open_in_stored(bytes)?;
+        postcard::take_from_bytes(rest).ok().map(|(version, _)| version)
+    }
+
+    /// Whether a case is open in a dossier in stored form; `None` = that is none.
+    pub fn is_open_in_stored(bytes: &[u8]) -> Option<bool> {
+        match *bytes.first()? {
+            STORED_CLOSED => Some(false),
+            STORED_OPEN => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The dossier that [`stored`](Self::stored) wrote.
+    pub fn from_stored(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        match bytes.split_first() {
+            Some((&(STORED_CLOSED | STORED_OPEN), rest)) => postcard::from_bytes(rest),
+            Some(_) | None => Err(postcard::Error::DeserializeBadEncoding),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What is known of a code as a whole, for whoever must say who sold a box twice: its sales in the order in which they
+//! happened, and which of them collide. Attempts that were blocked are put beside the sales one by one: they never
+//! were sales, and stand against nobody but what was sold before them.
+
+use super::conflict::{overlaps, same_rule};
+use super::fold::{Ledgered, State, fold};
+use super::{ConflictKind, Event, History, Lens, PaperKey, Part, SaleEvent, SaleStatus};
+use crate::domain::party::InstitutionCode;
+use crate::domain::verdict::DuplicateClass;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Names one sale of a code, whatever messages tell of it later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleName {
+    /// Who sold.
+    pub institution: InstitutionCode,
+    /// The document, as far as any message named it.
+    pub document: Option<PaperKey>,
+    /// The visit, as far as any message named it.
+    pub visit: Option<PaperKey>,
+    /// The line, for a draw from a split pack.
+    pub line: Option<u32>,
+}
+
+impl SaleName {
+    /// The name of a sale that is or was about to be recorded.
+    pub fn of(sale: &SaleEvent) -> Self {
+        let SaleEvent { institution, document, visit, part, .. } = sale;
+        Self { institution: *institution, document: *document, visit: *visit, line: line_of(part) }
+    }
+
+    /// Whether two names are of one sale: institution and document, or the visit where one has no document; draws by
+    /// their lines.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_paper = match (self.document, other.document) {
+            (Some(a), Some(b)) => a == b,
+            (Some(_) | None, _) => self.visit.is_some() && self.visit == other.visit,
+        };
+        let same_line = self.line.zip(other.line).is_none_or(|(a, b)| a == b);
+        same_paper && same_line && self.institution == other.institution
+    }
+}
+
+fn line_of(part: &Part) -> Option<u32> {
+    match part {
+        Part::Draw { line, .. } => Some(*line),
+        Part::Whole => None,
+    }
+}
+
+/// A sale or a blocked attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PicturedSale {
+    /// Which.
+    pub name: SaleName,
+    /// When it happened, by the caller's word.
+    pub occurred_at: Timestamp,
+    /// When the gateway first heard of it.
+    pub received_at: Timestamp,
+    /// How much of the pack it took.
+    pub part: Part,
+    /// It was blocked: it never took anything.
+    pub is_attempt: bool,
+    /// All of it came back.
+    pub is_returned: bool,
+}
+
+/// Two sales of one code that cannot both be lawful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collision {
+    /// What they collide over.
+    pub kind: ConflictKind,
+    /// The one that came first in the order of events, by its place in [`Picture::sales`]. A draw of more units than
+    /// any pack holds stands against itself.
+    pub earlier: usize,
+    /// The one that came later.
+    pub later: usize,
+}
+
+/// All sales and attempts of a code with their collisions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Picture {
+    /// Sales in the order in which they happened, then attempts in order of arrival.
+    pub sales: Vec<PicturedSale>,
+    /// In the order of their later sides; at most one of each kind of rule for a sale.
+    pub collisions: Vec<Collision>,
+}
+
+crate::domain::verdict::named! {
+    /// What became of a sale.
+    pub enum Fate {
+        /// It stands, as a whole or in part.
+        Stands = "STANDS",
+        /// All of it came back.
+        Returned = "RETURNED",
+        /// Its document was cancelled.
+        Voided = "VOIDED",
+        /// A reviewer took it out.
+        Annulled = "ANNULLED",
+        /// It never became a sale.
+        NeverSold = "NEVER_SOLD",
+    }
+}
+
+impl History {
+    /// The picture of this code. Holds accuse nobody and are no part of it.
+    pub fn picture(&self, attempts: &[SaleEvent], lens: &Lens) -> Picture {
+        let state = fold(self, lens, false);
+        let mut picture = Picture::default();
+        for (at, sale) in state.sales.iter().enumerate() {
+            picture.sales.push(pictured(sale, false));
+            let met = state.met_by(sale, lens);
+            picture.collisions.extend(met.into_iter().map(|(kind, earlier)| Collision {
+                kind,
+                earlier,
+                later: at,
+            }));
+        }
+        for attempt in attempts {
+            self.put_beside(attempt, &state, lens, &mut picture);
+        }
+        picture
+    }
+
+    /// Adds an attempt, unless it became a sale since.
+    fn put_beside(&self, attempt: &SaleEvent, known: &State, lens: &Lens, picture: &mut Picture) {
+        let sold = SaleEvent { status: SaleStatus::Sold, ..attempt.clone() };
+        let index = self.events.len();
+        let state = fold(&self.with(Event::Sale(sold)), lens, false);
+        let Some(target) = state.sale_of(index).filter(|target| target.members.len() == 1) else { return };
+        let later = picture.sales.len();
+        picture.sales.push(pictured(target, true));
+        for (kind, at) in state.met_by(target, lens) {
+            let same = |s: &Ledgered| state.sales.get(at).is_some_and(|met| met.members == s.members);
+            let earlier = known.sales.iter().position(same).unwrap_or(later);
+            picture.collisions.push(Collision { kind, earlier, later });
+        }
+    }
+
+    /// What became of a sale.
+    pub fn fate_of(&self, name: &SaleName, lens: &Lens) -> Fate {
+        let state = fold(self, lens, true);
+        if let Some(sale) = state.sales.iter().find(|sale| name_of(sale).is_same(name)) {
+            return if sale.is_returned() { Fate::Returned } else { Fate::Stands };
+        }
+        let mut fate = Fate::NeverSold;
+        for event in &self.events {
+            match event {
+                Event::Annulled(annulled) if is_sale(annulled, name) => return Fate::Annulled,
+                Event::Sale(sale) if SaleName::of(sale).is_same(name) => fate = Fate::Voided,
+                Event::Sale(_) | Event::Return(_) | Event::Movement(_) | Event::Annulled(_) => {}
+            }
+        }
+        fate
+    }
+}
+
+fn is_sale(event: &Event, name: &SaleName) -> bool {
+    matches!(event, Event::Sale(sale) if SaleName::of(sale).is_same(name))
+}
+
+fn name_of(sale: &Ledgered) -> SaleName {
+    let (document, visit) = sale.paper();
+    SaleName { institution: sale.institution, document, visit, line: line_of(&sale.part) }
+}
+
+fn pictured(sale: &Ledgered, is_attempt: bool) -> PicturedSale {
+    PicturedSale {
+        name: name_of(sale),
+        occurred_at: sale.occurred_at,
+        received_at: sale.received_at,
+        part: sale.part.clone(),
+        is_attempt,
+        is_returned: !is_attempt && sale.is_returned(),
+    }
+}
+
+impl State {
+    /// What a sale meets that came before it: at most one of each kind of rule, the earliest.
+    fn met_by(&self, target: &Ledgered, lens: &Lens) -> Vec<(ConflictKind, usize)> {
+        let mut met: Vec<(ConflictKind, usize)> = Vec::new();
+        for (at, other) in self.sales.iter().enumerate() {
+            if other.start >= target.start || !overlaps(other, target) {
+                continue;
+            }
+            if let Some(kind) = self.collision(target, other, lens)
+                && met.iter().all(|(known, _)| !same_rule(*known, kind))
+            {
+                met.push((kind, at));
+            }
+        }
+        let drawn = self.overdrawn_by(target, lens);
+        let drawn = drawn.and_then(|other| self.sales.iter().position(|s| s.start == other.start));
+        let kind = ConflictKind::Duplicate(DuplicateClass::SplitOverdraw);
+        met.extend(
+            drawn.filter(|_| met.iter().all(|(known, _)| !same_rule(*known, kind))).map(|at| (kind, at)),
+        );
+        met
+    }
+}

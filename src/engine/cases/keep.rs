@@ -1,0 +1,226 @@
+//! What follows for the cases of a code from a change of its history, or from an attempt that was blocked: part of the
+//! same change, so that no crash can part them.
+
+use super::super::{Engine, EngineError, Facts, Knowledge};
+use crate::domain::case::{Attempt, Details, Dossier, Screening};
+use crate::domain::claim::{History, Part, PicturedSale, SaleName};
+use crate::domain::code::{CodeKey, Scan, read};
+use crate::domain::document::{Document, Line};
+use crate::domain::judge::{Collided, Judgement, lens, product_of};
+use crate::domain::outcome::{Answer, Outcome, Recorded, RequestKey};
+use crate::store::DossierChange;
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+/// A code whose cases may change.
+pub(in crate::engine) struct Touched<'a> {
+    /// The code.
+    pub key: &'a CodeKey,
+    /// Its history as it will be.
+    pub history: &'a History,
+    /// An attempt at it that was blocked.
+    pub attempt: Option<Attempt>,
+    /// A sale whose details are at hand.
+    pub sale: Option<(SaleName, Details)>,
+}
+
+impl<'a> Touched<'a> {
+    /// A code whose history changes.
+    pub const fn by(key: &'a CodeKey, history: &'a History) -> Self {
+        Self { key, history, attempt: None, sale: None }
+    }
+}
+
+/// A request that was judged.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Asked<'a> {
+    /// Its id.
+    pub key: &'a RequestKey,
+    /// What it brings.
+    pub body: &'a Recorded,
+    /// What is or was answered.
+    pub answer: &'a Answer,
+    /// The settlement by which it is confirmed.
+    pub settlement_id: Option<&'a str>,
+}
+
+/// A request that brings sales: where details come from.
+struct Brought<'a> {
+    request_id: &'a str,
+    document: &'a Document,
+    answer: &'a Answer,
+    settlement_id: Option<&'a str>,
+}
+
+impl Engine {
+    /// The dossiers that change with a request that is answered now.
+    pub(in crate::engine) async fn cases_of(
+        &self,
+        key: &RequestKey,
+        body: &Recorded,
+        answer: &Answer,
+        judgement: &Judgement,
+        facts: &Facts,
+    ) -> Result<Vec<DossierChange>, EngineError> {
+        self.dossiers_after(Asked { key, body, answer, settlement_id: None }, judgement, facts).await
+    }
+
+    /// The dossiers that change with a judged request.
+    pub(in crate::engine) async fn dossiers_after(
+        &self,
+        asked: Asked<'_>,
+        judgement: &Judgement,
+        facts: &Facts,
+    ) -> Result<Vec<DossierChange>, EngineError> {
+        let known = judgement.claims.iter().filter(|change| change.expected.is_some());
+        let with_case = known.filter(|change| self.case_index.may_have_open(&change.key));
+        let mut touched: Vec<Touched<'_>> =
+            with_case.map(|change| Touched::by(&change.key, &change.history)).collect();
+        let brought = document_of(asked.body).map(|document| Brought {
+            request_id: &asked.key.request_id,
+            document,
+            answer: asked.answer,
+            settlement_id: asked.settlement_id.or(document.settlement_id.as_deref()),
+        });
+        for collided in &judgement.collided {
+            let Some(history) = history_of(collided, judgement, facts) else { continue };
+            let details = brought.as_ref().and_then(|brought| brought.details(collided)).unwrap_or_default();
+            let mut found = Touched::by(&collided.key, history);
+            if judgement.recorded {
+                found.sale = Some((SaleName::of(&collided.sale), details));
+            } else {
+                let details = Details { amount: None, ..details };
+                found.attempt = Some(Attempt { sale: collided.sale.clone(), details });
+            }
+            touched.retain(|other| *other.key != collided.key);
+            touched.push(found);
+        }
+        self.screened(&facts.knowledge, facts.now, touched).await
+    }
+
+    /// The dossiers that change with histories that change.
+    pub(in crate::engine) async fn screened(
+        &self,
+        knowledge: &Knowledge,
+        now: Timestamp,
+        touched: Vec<Touched<'_>>,
+    ) -> Result<Vec<DossierChange>, EngineError> {
+        if touched.is_empty() || !self.keeps_books {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<CodeKey> = touched.iter().map(|touched| touched.key.clone()).collect();
+        let dossiers = self.store.dossiers(&keys).await?;
+        let mut changes = Vec::new();
+        for (touched, stands) in touched.into_iter().zip(dossiers) {
+            changes.extend(self.screen_code(knowledge, now, touched, stands).await?);
+        }
+        Ok(changes)
+    }
+
+    /// What follows for one code; `stands` = its dossier.
+    pub(super) async fn screen_code(
+        &self,
+        knowledge: &Knowledge,
+        now: Timestamp,
+        touched: Touched<'_>,
+        stands: Option<Dossier>,
+    ) -> Result<Option<DossierChange>, EngineError> {
+        let Touched { key, history, attempt, sale } = touched;
+        let expected = stands.as_ref().map(|dossier| dossier.version);
+        let mut dossier = stands.unwrap_or_default();
+        let attempted = attempt.is_some_and(|attempt| dossier.attempt(attempt));
+        let product = product_of(key, &knowledge.scan_rules, &knowledge.registry);
+        let settings = knowledge.policy.settings();
+        let lens = lens(now, settings, product.units_per_pack);
+        let mut details: Vec<(SaleName, Details)> = sale.into_iter().collect();
+        let picture = dossier.picture(history, &lens);
+        for PicturedSale { name, part, .. } in dossier.unknown_duplicates(&picture) {
+            if details.iter().all(|(known, _)| !known.is_same(name)) {
+                let found = self.details_on_record(knowledge, key, name, part).await?;
+                details.push((name.clone(), found));
+            }
+        }
+        let screening = Screening {
+            history,
+            lens,
+            rules: &settings.cases,
+            policy_version: &knowledge.policy_version,
+            makers_error: knowledge.registry.makers_error(key).map(|entry| entry.notice_no.as_str()),
+            catalog_code: product.catalog_code.as_deref(),
+            details: &details,
+        };
+        let dossier = match (dossier.screened_on(&picture, &screening), attempted) {
+            (Some(next), _) => next,
+            (None, true) => Dossier { version: dossier.version.saturating_add(1), ..dossier },
+            (None, false) => return Ok(None),
+        };
+        Ok(Some(DossierChange { key: key.clone(), expected, dossier }))
+    }
+}
+
+fn document_of(body: &Recorded) -> Option<&Document> {
+    match body {
+        Recorded::Dispense { document, .. } | Recorded::ReportedSale(document) => Some(document),
+        Recorded::Return { .. } | Recorded::Movement(_) => None,
+    }
+}
+
+/// The history on which a collision is looked at: with the sale where it was recorded, without it where not.
+fn history_of<'a>(collided: &Collided, judgement: &'a Judgement, facts: &'a Facts) -> Option<&'a History> {
+    if judgement.recorded {
+        let change = judgement.claims.iter().find(|change| change.key == collided.key);
+        return change.map(|change| &change.history);
+    }
+    facts.histories.get(&collided.key)
+}
+
+/// What a recorded request says of the sale of a box.
+pub(super) fn details_in(
+    request_id: &str,
+    outcome: &Outcome,
+    knowledge: &Knowledge,
+    key: &CodeKey,
+    part: &Part,
+) -> Option<Details> {
+    let (document, _) = outcome.dispensed()?;
+    let answer = outcome.answer.as_ref().filter(|answer| answer.recorded)?;
+    let settlement_id = outcome.settlement_id.as_deref().or(document.settlement_id.as_deref());
+    let brought = Brought { request_id, document, answer, settlement_id };
+    let names = |scanned: &String| matches!(read(scanned, &knowledge.scan_rules), Scan::Code(code) if code.key() == *key);
+    let wanted = match part {
+        Part::Draw { line, .. } => Some(*line),
+        Part::Whole => None,
+    };
+    let mut lines = document.lines.iter().filter(|line| wanted.is_none_or(|number| line.number == number));
+    let line = lines.find(|line| line.scanned.iter().any(names))?;
+    Some(brought.details_on(line, part))
+}
+
+impl Brought<'_> {
+    fn details(&self, collided: &Collided) -> Option<Details> {
+        let line = self.document.lines.iter().find(|line| line.number == collided.line)?;
+        Some(self.details_on(line, &collided.sale.part))
+    }
+
+    fn details_on(&self, line: &Line, part: &Part) -> Details {
+        let packs = Decimal::from(line.scanned.len().max(1));
+        let quantity = match part {
+            Part::Draw { units, .. } => *units,
+            Part::Whole => line.quantity.map(|quantity| quantity / packs),
+        };
+        let amount = quantity.zip(line.unit_price).map(|(units, price)| (units * price).round_dp(2));
+        Details {
+            request_id: Some(self.request_id.to_owned()),
+            line: Some(line.number),
+            document_no: self.document.document_no.clone(),
+            operator: self.document.operator.clone(),
+            scene: Some(self.document.scene),
+            payment: Some(line.payment),
+            quantity,
+            amount,
+            settlement_id: self.settlement_id.map(str::to_owned),
+            policy_version: Some(self.answer.policy_version.clone()),
+            verdict: Some(self.answer.verdict),
+        }
+    }
+}
