@@ -20,12 +20,17 @@ ask() {
     redis-cli -h "${node%:*}" -p "${node##*:}" "$@" | tr -d '\r'
 }
 
-# Whether a node is part of a cluster that serves; a replica must have a copy of everything.
+# Whether a node is part of a cluster that serves; a replica must have a copy of everything, and a primary must have
+# heard so: until then it takes no changes, where it is told to want a replica in step.
 is_ready() {
     local role
     ask "$1" cluster info | grep -qx 'cluster_state:ok' || return 1
     role="$(ask "$1" info replication)"
-    ! grep -qx 'role:slave' <<<"$role" || grep -qx 'master_link_status:up' <<<"$role"
+    if grep -qx 'role:slave' <<<"$role"; then
+        grep -qx 'master_link_status:up' <<<"$role"
+    else
+        ! grep -qx 'min_slaves_good_slaves:0' <<<"$role"
+    fi
 }
 
 # A node that knows nobody else was never part of a cluster, or has lost nodes.conf.

@@ -299,7 +299,7 @@ pub(super) fn history_of(value: &Value, decided: &Decided) -> Result<History, St
 impl From<LinkError> for StoreError {
     fn from(error: LinkError) -> Self {
         match error {
-            LinkError::Away(_) => Self::Away(error.to_string()),
+            LinkError::Away(_) | LinkError::NotNow(_) => Self::Away(error.to_string()),
             LinkError::Refused(_) => Self::Unreadable(error.to_string()),
         }
     }

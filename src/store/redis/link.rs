@@ -79,9 +79,12 @@ impl Tag {
 /// Why Redis gave no usable answer. What was sent may have been carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LinkError {
-    /// No connection, no answer in time, or an answer that says "not now".
+    /// No connection, or no answer in time.
     #[error("Redis does not answer: {0}")]
     Away(String),
+    /// An answer that says "not now": a replica is not in step yet, a slot is on its way, data are being loaded.
+    #[error("Redis answers that it cannot now: {0}")]
+    NotNow(String),
     /// An answer that will be the same next time.
     #[error("Redis refuses: {0}")]
     Refused(String),
@@ -169,7 +172,7 @@ impl Link {
             Server::Cluster(client, connections) => {
                 let connection = self.connect_to_cluster(client, connections).await?;
                 let answers = run_on_cluster(&connection, batch).await;
-                if let Err(LinkError::Away(_)) = &answers {
+                if let Err(LinkError::Away(_) | LinkError::NotNow(_)) = &answers {
                     // Also where a slot has moved: an answer inside a pipeline does not make the client look again.
                     connections.set(None);
                 }
@@ -248,7 +251,7 @@ impl Link {
         let sent = connection.req_packed_commands(&pipeline, 0, count).await;
         let answers =
             sent.map_err(|error| LinkError::Away(error.to_string())).and_then(|v| checked(v, count));
-        if let Err(LinkError::Away(_)) = &answers {
+        if let Err(LinkError::Away(_) | LinkError::NotNow(_)) = &answers {
             // Answers to what was sent before may still come; and a primary that became a replica says "not now".
             connections.set(None);
         }
@@ -336,7 +339,7 @@ fn checked_any(values: Vec<Value>) -> Result<Vec<Value>, LinkError> {
             return Err(match error.code() {
                 // Memory is full, or the caller is not let in: somebody has to do something.
                 "OOM" | "NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE" | "ERR" => LinkError::Refused(text),
-                _ => LinkError::Away(text),
+                _ => LinkError::NotNow(text),
             });
         }
     }

@@ -15,6 +15,7 @@ use super::marks::Marks;
 use super::provisional::Aside;
 use super::turns::Turns;
 use super::{RedisOptions, RedisStore, Shared};
+use crate::clock::Stopwatch;
 use crate::store::directory::{self, Directory};
 use crate::store::log::{EventLog, LogOptions, Replay};
 use crate::store::{LogEvent, StoreError};
@@ -25,6 +26,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,12 @@ const COUNT_EPOCH_MILLISECONDS: i64 = 1_735_689_600_000;
 const COUNT_PER_MILLISECOND_BITS: u32 = 7;
 /// Decisions that may have been begun and never logged before a gateway ended.
 const COUNT_GAP: u64 = 1 << 20;
+
+/// How long a Redis is waited for that answers, and takes no changes: a replica that comes back is in step only some
+/// seconds later.
+const NOT_NOW_MAX: Duration = Duration::from_secs(30);
+/// Between two attempts.
+const NOT_NOW_PAUSE: Duration = Duration::from_millis(250);
 
 /// Double sales that wait for their judge; more are found than are judged only after a great loss.
 const DOUBLES_WAITING_MAX: usize = 1024;
@@ -54,6 +62,9 @@ pub enum OpenError {
     /// Redis refused or is away.
     #[error("{0}. Check store.url and that Redis is running")]
     Redis(String),
+    /// Redis answers, and took no changes all the while.
+    #[error("{0}. It said so for {max} seconds; look at its replicas, and at its log", max = NOT_NOW_MAX.as_secs())]
+    NotNow(String),
     /// Redis is not set up to keep a ledger; everything that must be changed.
     #[error(
         "this Redis is not set up to keep a ledger. {} thing(s) to change (`CONFIG REWRITE` keeps what `CONFIG SET` \
@@ -127,13 +138,36 @@ pub enum OpenError {
 
 impl From<LinkError> for OpenError {
     fn from(error: LinkError) -> Self {
-        Self::Redis(error.to_string())
+        match error {
+            LinkError::NotNow(_) => Self::NotNow(error.to_string()),
+            LinkError::Away(_) | LinkError::Refused(_) => Self::Redis(error.to_string()),
+        }
     }
 }
 
 impl RedisStore {
-    /// Joins the deployment in Redis, with a log in `dir`.
+    /// Joins the deployment in Redis, with a log in `dir`. Waits for a Redis that answers, and takes no changes yet.
     pub async fn open(dir: &Path, options: &RedisOptions, now: Timestamp) -> Result<Self, OpenError> {
+        let begun = Stopwatch::start();
+        let mut told = false;
+        loop {
+            match Self::open_once(dir, options, now).await {
+                Err(OpenError::NotNow(why) | OpenError::Store(StoreError::Away(why)))
+                    if begun.elapsed() < NOT_NOW_MAX =>
+                {
+                    if !told {
+                        tracing::warn!("waiting up to {} seconds: {why}", NOT_NOW_MAX.as_secs());
+                        told = true;
+                    }
+                    // signal: Redis tells nobody when it takes changes again.
+                    tokio::time::sleep(NOT_NOW_PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_once(dir: &Path, options: &RedisOptions, now: Timestamp) -> Result<Self, OpenError> {
         let path = dir.to_owned();
         let directory =
             tokio::task::spawn_blocking(move || Directory::open(&path)).await.map_err(fault)??;

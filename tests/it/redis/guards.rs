@@ -137,6 +137,28 @@ async fn a_replica_is_refused() {
 }
 
 #[tokio::test]
+async fn a_primary_that_waits_for_its_replica_is_waited_for() {
+    let primary = RedisServer::start_with(&[("min-replicas-to-write", "1")]);
+    let of = format!("127.0.0.1 {}", primary.port());
+    let (begun, waits) = tokio::sync::oneshot::channel();
+    let (url, dir) = (primary.url(), tempfile::tempdir().unwrap());
+    let opening = tokio::spawn(async move {
+        begun.send(()).unwrap();
+        RedisStore::open(dir.path(), &options(&url), SystemClock.now()).await
+    });
+    waits.await.unwrap();
+    // It has been told "not now" at least once.
+    eventually("a refusal", async || {
+        primary.command(&["INFO", "errorstats"]).contains("errorstat_NOREPLICAS").then_some(())
+    })
+    .await;
+    let replica = RedisServer::start_with(&[("replicaof", &of)]);
+    let store = opening.await.unwrap().expect("it opens once the replica is in step");
+    store.close().await;
+    drop(replica);
+}
+
+#[tokio::test]
 async fn a_good_server_is_taken_and_the_rest_is_said_once() {
     let check = async |url: &str, words: &[&str]| {
         let heard = open(&options(url)).await;
