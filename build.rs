@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 7] = ["bureau", "common", "dispensing", "history", "policy", "purchase", "registry"];
+const PROTOS: [&str; 8] =
+    ["admin", "bureau", "common", "dispensing", "history", "policy", "purchase", "registry"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = PROTOS.map(|name| format!("tracegate/v1/{name}.proto"));

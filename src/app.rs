@@ -1,25 +1,17 @@
 //! The composition root: the only file that names a concrete store and the listeners.
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Grpc};
+use crate::config::Config;
 use crate::domain::party::Caller;
 use crate::engine::{
     Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping, Policies, PolicyMistake, PolicySource,
 };
-use crate::grpc::pb::bureau_service_server::BureauServiceServer;
-use crate::grpc::pb::dispensing_service_server::DispensingServiceServer;
-use crate::grpc::pb::history_service_server::HistoryServiceServer;
-use crate::grpc::pb::policy_service_server::PolicyServiceServer;
-use crate::grpc::pb::purchase_service_server::PurchaseServiceServer;
-use crate::grpc::pb::registry_service_server::RegistryServiceServer;
-use crate::grpc::{
-    Bureaus, Dispensing, Door, Gate, Histories, PolicyDoor, Purchases, Registries, ScanLimits, Watch, pb,
-};
+use crate::grpc::{Door, Tls, TlsError};
 use crate::http::Watched;
 use crate::policy_files;
+use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::redis::{self, RedisStore};
-use crate::store::{Store, StoreState};
 use crate::telemetry;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,12 +23,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::server::NamedService;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
+mod door;
 pub mod migrate;
 mod policy_source;
 
@@ -67,6 +55,17 @@ pub enum StartError {
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The operator's key of this machine cannot be written.
+    #[error("cannot write {file}: {source}")]
+    LocalKey {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -87,6 +86,7 @@ pub struct Gateway {
     store: Arc<dyn Store>,
     keeper: Arc<IndexKeeper>,
     keeping: JoinHandle<()>,
+    tls: Option<Arc<Tls>>,
     work: TaskTracker,
     stop: CancellationToken,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -114,6 +114,7 @@ impl Gateway {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
+        let tls = door::open_tls(&config.access)?;
         let policies = open_policies(config).await?;
         let store = open_store(config, clock.now()).await?;
         let engine = Engine::start(Arc::clone(&store), clock, policies, config.limits, config.index).await?;
@@ -121,24 +122,23 @@ impl Gateway {
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
         let stop = CancellationToken::new();
-        let keeper = Arc::new(engine.index_keeper(Keeping {
-            file: Some(config.data_dir.join("index").join("filters")),
-            save_every: config.index_save_every,
-        }));
-        let keeping = tokio::spawn({
-            let (keeper, stop) = (Arc::clone(&keeper), stop.clone());
-            async move { keeper.run(stop).await }
-        });
-        let door = Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() };
+        let (keeper, keeping) = keep_index(config, &engine, &stop);
         let ended = CancellationToken::new();
-        let server =
-            serve(&config.grpc, door, Arc::clone(&store), listener, stop.clone(), ended.clone()).await?;
+        let parts = door::Parts {
+            grpc: &config.grpc,
+            tls: tls.clone(),
+            trust: door::trust(&config.access, &config.data_dir)?,
+            door: Door { engine: Arc::clone(&engine), work: work.clone(), stop: stop.clone() },
+            store: Arc::clone(&store),
+        };
+        let server = door::serve(parts, listener, ended.clone()).await?;
         let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
         let mut gauges = Gauges::of(Arc::clone(&engine));
         gauges.look().await;
         let mut watchers = follow_fleet(&engine, &stop);
         watchers.extend(audit_nightly(config, &engine, &stop));
         watchers.push(tokio::spawn(measure(gauges, metrics.clone())));
+        watchers.extend(tls.clone().map(|tls| tokio::spawn(door::follow_files(tls, stop.clone()))));
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
             let answers = Arc::clone(&engine);
@@ -155,6 +155,7 @@ impl Gateway {
             store,
             keeper,
             keeping,
+            tls,
             work,
             stop,
             server,
@@ -182,6 +183,13 @@ impl Gateway {
     /// tells what came of it.
     pub async fn reload_policy(&self) {
         drop(self.engine.reload_policy(&Caller::Operator).await);
+    }
+
+    /// Reads the files of TLS again; what cannot be used leaves the old in force.
+    pub fn reload_certificates(&self) {
+        if let Some(tls) = &self.tls {
+            door::reload(tls);
+        }
     }
 
     /// Stops listening, finishes what is in flight within the deadline, closes the store.
@@ -214,6 +222,21 @@ impl Gateway {
         self.watchers.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");
     }
+}
+
+/// Begins to fill and to keep the index.
+fn keep_index(
+    config: &Config,
+    engine: &Arc<Engine>,
+    stop: &CancellationToken,
+) -> (Arc<IndexKeeper>, JoinHandle<()>) {
+    let keeper = Arc::new(engine.index_keeper(Keeping {
+        file: Some(config.data_dir.join("index").join("filters")),
+        save_every: config.index_save_every,
+    }));
+    let (kept, stop) = (Arc::clone(&keeper), stop.clone());
+    let keeping = tokio::spawn(async move { kept.run(stop).await });
+    (keeper, keeping)
 }
 
 /// Takes over what other gateways of a fleet load, judges what they sold twice, and takes to the ledger what was
@@ -260,55 +283,6 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Arc<dyn Store>, S
     Ok(Arc::new(opened?))
 }
 
-async fn serve(
-    grpc: &Grpc,
-    door: Door,
-    store: Arc<dyn Store>,
-    listener: TcpListener,
-    stop: CancellationToken,
-    ended: CancellationToken,
-) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
-    let (reporter, health) = tonic_health::server::health_reporter();
-    say_serving(&reporter, true).await;
-    tokio::spawn(report_health(reporter, store, stop.clone()));
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
-    let bytes = grpc.message_bytes_max;
-    let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
-    let histories = HistoryServiceServer::new(Histories(door.clone()));
-    let bureaus = BureauServiceServer::new(Bureaus(door.clone(), grpc.connection_age_max));
-    let purchases = PurchaseServiceServer::new(Purchases(door.clone()));
-    let policies = PolicyServiceServer::new(PolicyDoor(door.clone()));
-    let registries = RegistryServiceServer::new(Registries(door));
-    let router = Server::builder()
-        .initial_stream_window_size(grpc.stream_window_bytes)
-        .initial_connection_window_size(grpc.connection_window_bytes)
-        .concurrency_limit_per_connection(grpc.requests_per_connection_max)
-        .max_concurrent_streams(u32::try_from(grpc.requests_per_connection_max).unwrap_or(u32::MAX))
-        .max_connection_age(grpc.connection_age_max)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .timeout(grpc.request_max)
-        // Outermost first: what the gate refuses is counted too.
-        .layer(Watch::new())
-        .layer(Gate::new())
-        .add_service(health)
-        .add_optional_service(grpc.reflection.then_some(reflection))
-        .add_service(dispensing.max_decoding_message_size(bytes))
-        .add_service(policies.max_decoding_message_size(bytes))
-        .add_service(histories.max_decoding_message_size(bytes))
-        .add_service(bureaus.max_decoding_message_size(bytes))
-        .add_service(purchases.max_decoding_message_size(bytes))
-        .add_service(registries.max_decoding_message_size(bytes));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Ok(tokio::spawn(async move {
-        // Also where it ends in a panic.
-        let _ended = ended.drop_guard();
-        router.serve_with_incoming_shutdown(incoming, async move { stop.cancelled().await }).await
-    }))
-}
-
 /// How often what is not counted as it happens is looked at.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
@@ -323,42 +297,5 @@ async fn measure(mut gauges: Gauges, metrics: PrometheusHandle) {
         gauges.look().await;
         telemetry::process_measured(started_at);
         metrics.run_upkeep();
-    }
-}
-
-fn scan_limits(grpc: &Grpc) -> ScanLimits {
-    ScanLimits {
-        in_flight_max: grpc.scans_in_flight_max,
-        in_flight_bytes_max: grpc.message_bytes_max,
-        age_max: grpc.connection_age_max,
-    }
-}
-
-/// Says "not serving" for the gateway and each of its services while the store takes no changes, and at shutdown.
-async fn report_health(reporter: HealthReporter, store: Arc<dyn Store>, stop: CancellationToken) {
-    let mut state = store.state();
-    loop {
-        let ready = matches!(&*state.borrow_and_update(), StoreState::Ready);
-        say_serving(&reporter, ready).await;
-        tokio::select! {
-            changed = state.changed() => if changed.is_err() { return },
-            () = stop.cancelled() => return say_serving(&reporter, false).await,
-        }
-    }
-}
-
-async fn say_serving(reporter: &HealthReporter, serving: bool) {
-    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    let services = [
-        "",
-        DispensingServiceServer::<Dispensing>::NAME,
-        PolicyServiceServer::<PolicyDoor>::NAME,
-        HistoryServiceServer::<Histories>::NAME,
-        BureauServiceServer::<Bureaus>::NAME,
-        PurchaseServiceServer::<Purchases>::NAME,
-        RegistryServiceServer::<Registries>::NAME,
-    ];
-    for service in services {
-        reporter.set_service_status(service, status).await;
     }
 }

@@ -1,13 +1,17 @@
 //! Settings: defaults baked in from a readable file, then a file, then the environment. All mistakes at once.
 
+mod door;
 mod store;
 mod telemetry;
+
+pub use door::{Access, Grpc};
 
 use crate::engine::Limits;
 use crate::index::IndexOptions;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::TraceOptions;
+use door::{RawAccess, RawGrpc, RawTls};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +29,8 @@ const ENVIRONMENT_PREFIX: &str = "TRACEGATE_";
 pub struct Config {
     /// The gRPC door.
     pub grpc: Grpc,
+    /// How callers are known.
+    pub access: Access,
     /// Where `/live`, `/ready` and `/metrics` are served; `None` = nowhere.
     pub http_listen: Option<SocketAddr>,
     /// The data directory.
@@ -53,29 +59,6 @@ pub struct Config {
     pub traces: TraceOptions,
 }
 
-/// The gRPC door.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grpc {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Largest message.
-    pub message_bytes_max: usize,
-    /// Requests in flight on one connection.
-    pub requests_per_connection_max: usize,
-    /// Age at which a connection is closed.
-    pub connection_age_max: Duration,
-    /// Longest request.
-    pub request_max: Duration,
-    /// Messages in flight on one `Scan` stream.
-    pub scans_in_flight_max: usize,
-    /// HTTP/2 window of a stream.
-    pub stream_window_bytes: u32,
-    /// HTTP/2 window of a connection.
-    pub connection_window_bytes: u32,
-    /// Whether tools may list services.
-    pub reflection: bool,
-}
-
 /// Logging.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -94,6 +77,8 @@ pub struct ConfigError(pub Vec<String>);
 #[derive(Debug, Deserialize)]
 struct Raw {
     grpc: RawGrpc,
+    tls: RawTls,
+    access: RawAccess,
     http: RawHttp,
     store: RawStore,
     redis: RawRedis,
@@ -104,19 +89,6 @@ struct Raw {
     shutdown: RawShutdown,
     log: RawLog,
     telemetry: RawTelemetry,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawGrpc {
-    listen: String,
-    message_bytes_max: u32,
-    requests_per_connection_max: u32,
-    connection_age_seconds_max: u32,
-    request_seconds_max: u32,
-    scans_in_flight_max: u32,
-    stream_window_bytes: u32,
-    connection_window_bytes: u32,
-    reflection: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -199,7 +171,7 @@ impl Config {
     fn from_table(table: Table) -> Result<Self, ConfigError> {
         let raw: Raw = table.try_into().map_err(|e: toml::de::Error| ConfigError(vec![e.to_string()]))?;
         let mut mistakes = Vec::new();
-        let listen = address("grpc.listen", &raw.grpc.listen, &mut mistakes);
+        let listen = raw.grpc.address(&mut mistakes);
         let http_listen = match raw.http.listen.as_str() {
             "" => None,
             text => Some(address("http.listen", text, &mut mistakes)),
@@ -215,6 +187,7 @@ impl Config {
         if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             mistakes.push(format!("log.level: {e}"));
         }
+        mistakes.extend(raw.tls.mistake());
         mistakes.extend(raw.store.mistake());
         mistakes.extend(raw.telemetry.mistake());
         if mistakes.is_empty() {
@@ -229,16 +202,9 @@ impl Raw {
     /// Numbers with what makes sense of them.
     fn numbers(&self) -> Vec<(&'static str, u64, u64, u64)> {
         let wide = |n: usize| n as u64;
-        let (grpc, index, limits) = (&self.grpc, &self.index, &self.limits);
+        let (index, limits) = (&self.index, &self.limits);
         let day = 86_400;
         let own = vec![
-            ("grpc.message_bytes_max", grpc.message_bytes_max.into(), 1 << 10, 1 << 30),
-            ("grpc.requests_per_connection_max", grpc.requests_per_connection_max.into(), 1, 1 << 20),
-            ("grpc.connection_age_seconds_max", grpc.connection_age_seconds_max.into(), 1, 365 * day),
-            ("grpc.request_seconds_max", grpc.request_seconds_max.into(), 1, day),
-            ("grpc.scans_in_flight_max", grpc.scans_in_flight_max.into(), 1, 1 << 16),
-            ("grpc.stream_window_bytes", grpc.stream_window_bytes.into(), 1 << 10, (1 << 31) - 1),
-            ("grpc.connection_window_bytes", grpc.connection_window_bytes.into(), 1 << 16, (1 << 31) - 1),
             ("index.hot_codes_max", wide(index.hot_codes_max), 0, 1 << 30),
             ("index.codes_planned_min", index.codes_planned_min, 1, 1 << 36),
             ("index.false_positives_per_mille", index.false_positives_per_mille.into(), 1, 500),
@@ -255,26 +221,34 @@ impl Raw {
             ("limits.provisional_answers_max", wide(limits.provisional_answers_max), 1, 10_000_000),
             ("shutdown.drain_seconds_max", self.shutdown.drain_seconds_max.into(), 1, day),
         ];
-        own.into_iter().chain(self.store.numbers()).chain(self.redis.numbers()).collect()
+        self.grpc
+            .numbers()
+            .into_iter()
+            .chain(own)
+            .chain(self.store.numbers())
+            .chain(self.redis.numbers())
+            .collect()
     }
 
     fn into_config(self, listen: SocketAddr, http_listen: Option<SocketAddr>) -> Config {
-        let seconds = |n: u32| Duration::from_secs(n.into());
-        let Self { grpc, http: _, store, redis, index, policy, cases, limits, shutdown, log, telemetry } =
-            self;
+        let Self {
+            grpc,
+            tls,
+            access,
+            http: _,
+            store,
+            redis,
+            index,
+            policy,
+            cases,
+            limits,
+            shutdown,
+            log,
+            telemetry,
+        } = self;
         Config {
-            grpc: Grpc {
-                listen,
-                message_bytes_max: usize::try_from(grpc.message_bytes_max).unwrap_or(usize::MAX),
-                requests_per_connection_max: usize::try_from(grpc.requests_per_connection_max)
-                    .unwrap_or(usize::MAX),
-                connection_age_max: seconds(grpc.connection_age_seconds_max),
-                request_max: seconds(grpc.request_seconds_max),
-                scans_in_flight_max: usize::try_from(grpc.scans_in_flight_max).unwrap_or(usize::MAX),
-                stream_window_bytes: grpc.stream_window_bytes,
-                connection_window_bytes: grpc.connection_window_bytes,
-                reflection: grpc.reflection,
-            },
+            grpc: grpc.into_grpc(listen),
+            access: access.into_access(tls),
             http_listen,
             store: store.embedded(),
             redis: store.redis(&redis),
@@ -304,6 +278,10 @@ impl Raw {
             traces: telemetry.into_options(),
         }
     }
+}
+
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
 }
 
 /// An address with a port; a mistake gives a harmless one, so that the others are found too.

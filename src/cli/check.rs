@@ -1,6 +1,7 @@
 //! `check`: what are these codes, and what would a gateway answer?
 
 use super::connect::Clients;
+use super::credentials::Credentials;
 use super::play::PlayedFinding;
 use super::show::{say, table};
 use crate::domain::code::{Scan, ScanRules, TraceCode, read};
@@ -25,6 +26,8 @@ pub(super) struct Args {
     /// A running gateway to ask.
     #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", requires = "institution")]
     to: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// The institution that would dispense.
     #[arg(long, value_name = "CODE", requires = "to")]
     institution: Option<String>,
@@ -59,7 +62,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let rules = ScanRules::new(&settings.url_hosts, &settings.placeholder_patterns, &[])?;
     let mut rows: Vec<Checked> = args.codes.iter().map(|code| checked(code, &rules)).collect();
     if let (Some(address), Some(institution)) = (&args.to, &args.institution) {
-        let mut clients = Clients::connect(address).await?;
+        let mut clients = Clients::connect(address, &args.credentials).await?;
         for row in &mut rows {
             ask(&mut clients, institution, &args, row).await?;
         }

@@ -1,8 +1,10 @@
 //! Connections to a gateway: a running one, or an embedded one that ends with the command.
 
+use super::credentials::{Credentials, Shown};
 use crate::app::Gateway;
 use crate::clock::ManualClock;
 use crate::config::Config;
+use crate::grpc::pb::admin_service_client::AdminServiceClient;
 use crate::grpc::pb::bureau_service_client::BureauServiceClient;
 use crate::grpc::pb::dispensing_service_client::DispensingServiceClient;
 use crate::grpc::pb::history_service_client::HistoryServiceClient;
@@ -16,44 +18,56 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 
 /// Where `serve` listens if nobody says otherwise.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// A connection that shows what the command has to show.
+pub type Wire = InterceptedService<Channel, Shown>;
+
 /// Clients of all services over one connection.
 #[derive(Debug, Clone)]
 pub struct Clients {
+    /// Keys.
+    pub admin: AdminServiceClient<Wire>,
     /// Cases.
-    pub bureau: BureauServiceClient<Channel>,
+    pub bureau: BureauServiceClient<Wire>,
     /// The gate.
-    pub dispensing: DispensingServiceClient<Channel>,
+    pub dispensing: DispensingServiceClient<Wire>,
     /// Rules.
-    pub policy: PolicyServiceClient<Channel>,
+    pub policy: PolicyServiceClient<Wire>,
     /// Past sales.
-    pub history: HistoryServiceClient<Channel>,
+    pub history: HistoryServiceClient<Wire>,
     /// Purchases.
-    pub purchases: PurchaseServiceClient<Channel>,
+    pub purchases: PurchaseServiceClient<Wire>,
     /// Registry.
-    pub registry: RegistryServiceClient<Channel>,
+    pub registry: RegistryServiceClient<Wire>,
 }
 
 impl Clients {
     /// Connects to `HOST:PORT` or `http://HOST:PORT`.
-    pub async fn connect(address: &str) -> Result<Self> {
-        let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let endpoint = Endpoint::from_shared(uri).with_context(|| format!("{address:?} is no address"))?;
-        let channel = endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true).connect().await.with_context(|| {
-            format!("no gateway answers at {address}; start one with `tracegate serve`, or say where with --gateway")
+    pub async fn connect(address: &str, credentials: &Credentials) -> Result<Self> {
+        let endpoint = credentials.endpoint(address)?;
+        let shown = credentials.shown(&endpoint)?;
+        let endpoint = endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true);
+        let channel = endpoint.connect().await.with_context(|| {
+            format!(
+                "no gateway answers at {address}; start one with `tracegate serve`, say where with --gateway, and where it \
+                 is guarded, how with --ca"
+            )
         })?;
+        let wire = InterceptedService::new(channel, shown);
         Ok(Self {
-            bureau: BureauServiceClient::new(channel.clone()),
-            dispensing: DispensingServiceClient::new(channel.clone()),
-            policy: PolicyServiceClient::new(channel.clone()),
-            history: HistoryServiceClient::new(channel.clone()),
-            purchases: PurchaseServiceClient::new(channel.clone()),
-            registry: RegistryServiceClient::new(channel),
+            admin: AdminServiceClient::new(wire.clone()),
+            bureau: BureauServiceClient::new(wire.clone()),
+            dispensing: DispensingServiceClient::new(wire.clone()),
+            policy: PolicyServiceClient::new(wire.clone()),
+            history: HistoryServiceClient::new(wire.clone()),
+            purchases: PurchaseServiceClient::new(wire.clone()),
+            registry: RegistryServiceClient::new(wire),
         })
     }
 }

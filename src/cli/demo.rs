@@ -2,6 +2,7 @@
 
 use super::cases;
 use super::connect::{Clients, Embedded};
+use super::credentials::Credentials;
 use super::files::{Reject, Row, read_rows};
 use super::play::{Played, Player};
 use super::replay::{Folder, Rejects, load_registry};
@@ -58,12 +59,12 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let clock = Stopwatch::start();
     let embedded = Embedded::start(None, None, &[]).await?;
     say(format!("an embedded gateway listens on {}", embedded.address()))?;
-    let mut clients = Clients::connect(&embedded.address()).await?;
+    let mut clients = Clients::connect(&embedded.address(), &Credentials::default()).await?;
     for (file, loaded) in load_registry(&mut clients, &Folder::BuiltIn(PROVINCE), &mut NoRejects).await? {
         say(format!("{file}: {loaded}"))?;
     }
     let names = counter_names()?;
-    let mut player = Player::new(embedded.address(), Some(embedded.clock()));
+    let mut player = Player::new(embedded.address(), Credentials::default(), Some(embedded.clock()));
     let mut summary = Summary::default();
     let mut rows = table(["time", "counter", "message", "verdict", "findings and what to do"]);
     for (n, line) in (1..).zip(MORNING.lines()) {

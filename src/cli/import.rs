@@ -1,6 +1,7 @@
 //! `import`: loads one CSV file into a running gateway.
 
 use super::connect::{Clients, DEFAULT_ADDRESS};
+use super::credentials::Credentials;
 use super::files::{GoLiveRow, OpeningStockRow, OwnSchemeRow, Reject, RejectsWriter, Row};
 use super::load::{Load, Loaded, load, open};
 use super::sales;
@@ -37,6 +38,8 @@ struct FileArgs {
     /// The gateway, on this machine: loading is for its operator.
     #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Where refused rows go [default: FILE.rejects.csv].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -99,7 +102,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
 }
 
 async fn load_file<T: Load>(args: &FileArgs) -> Result<()> {
-    let mut clients = Clients::connect(&args.to).await?;
+    let mut clients = Clients::connect(&args.to, &args.credentials).await?;
     let loaded = import::<T>(&mut clients, args).await?;
     if args.json {
         let Loaded { added, unchanged, replaced, refused } = loaded;

@@ -4,10 +4,12 @@ mod audit;
 mod cases;
 mod check;
 mod connect;
+mod credentials;
 mod demo;
 pub mod files;
 mod history;
 mod import;
+mod keys;
 mod load;
 mod migrate;
 pub mod nhsa;
@@ -65,6 +67,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Check rule files, explain which rule applies and why, change rules without a stop, try them in the shadow.
     Policy(policy::Args),
+    /// Keys by which callers are known: make, list, replace, revoke (接入密钥).
+    Keys(keys::Args),
     /// Print the settings in force and every mistake at once.
     CheckConfig(CheckConfig),
 }
@@ -93,6 +97,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Report(args) => report::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Policy(args) => policy::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
         Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),
     }
 }

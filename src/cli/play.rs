@@ -1,6 +1,7 @@
 //! Plays messages of the national interface through a gateway's public API.
 
 use super::connect::Clients;
+use super::credentials::Credentials;
 use super::load::moment;
 use super::nhsa::{
     Body, Message, MessageError, ReturnDocument, ReturnLine, SaleDocument, SaleLine, read_message,
@@ -93,11 +94,11 @@ type Connecting = std::pin::Pin<Box<dyn Future<Output = Result<Clients>> + Send>
 const COUNTERS_MAX: usize = 64;
 
 impl Player {
-    /// A player that opens connections to `address`. `clock` = the gateway's clock, where it is ours to set.
-    pub fn new(address: String, clock: Option<Arc<ManualClock>>) -> Self {
+    /// A player that opens connections to `address` and shows `credentials`. `clock` = the gateway's clock, where it is ours to set.
+    pub fn new(address: String, credentials: Credentials, clock: Option<Arc<ManualClock>>) -> Self {
         let connect = move || -> Connecting {
-            let address = address.clone();
-            Box::pin(async move { Clients::connect(&address).await })
+            let (address, credentials) = (address.clone(), credentials.clone());
+            Box::pin(async move { Clients::connect(&address, &credentials).await })
         };
         Self { connect: Box::new(connect), counters: BTreeMap::new(), clock }
     }

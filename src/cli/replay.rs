@@ -1,6 +1,7 @@
 //! `replay`: plays a file of messages and writes a verdict for each.
 
 use super::connect::{Clients, Embedded};
+use super::credentials::Credentials;
 use super::files::{OwnSchemeRow, Reject, RejectsWriter, Row};
 use super::load::{Load, Loaded, load, open};
 use super::nhsa::LINE_BYTES_MAX;
@@ -37,6 +38,8 @@ pub(super) struct Args {
     /// A running gateway, instead of an embedded one.
     #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", conflicts_with_all = ["data_dir", "policy"])]
     to: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Where the embedded gateway keeps its data [default: a temporary directory].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -63,14 +66,14 @@ pub(super) async fn run(args: Args) -> Result<()> {
         (None, Some(embedded)) => embedded.address(),
         (None, None) => return Ok(()),
     };
-    let mut clients = Clients::connect(&address).await?;
+    let mut clients = Clients::connect(&address, &args.credentials).await?;
     let mut rejects = RejectsDir { out: args.out.clone() };
     for (file, loaded) in
         load_registry(&mut clients, &Folder::Disk(args.registry.clone()), &mut rejects).await?
     {
         eprintln!("{file}: {loaded}");
     }
-    let player = Player::new(address, embedded.as_ref().map(Embedded::clock));
+    let player = Player::new(address, args.credentials.clone(), embedded.as_ref().map(Embedded::clock));
     let summary = play(&args, messages, out, player).await?;
     eprintln!("{summary}");
     if let Some(embedded) = embedded {

@@ -3,7 +3,7 @@
 use super::show::say;
 use crate::app::Gateway;
 use crate::clock::SystemClock;
-use crate::config::{Config, DEFAULTS};
+use crate::config::{Access, Config, DEFAULTS};
 use crate::telemetry;
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::Write;
@@ -17,12 +17,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[command(after_help = "Examples:
   tracegate serve
   tracegate serve --listen 127.0.0.1:6000 --data-dir /var/lib/tracegate
+  tracegate serve --config guarded.toml --listen 10.0.0.5:50051
   tracegate serve --listen 10.0.0.5:50051 --insecure
   TRACEGATE_STORE_URL=redis://127.0.0.1:6379 tracegate serve --init-codes 10000000
   TRACEGATE_LOG_FORMAT=json tracegate serve --config tracegate.toml
 
 SIGTERM or Ctrl-C finishes what is in flight within shutdown.drain_seconds_max; a second one ends at once.
-SIGHUP reads the policy files again, as `tracegate policy reload` does; a bad file leaves the old policy in force.")]
+SIGHUP reads the policy files again, as `tracegate policy reload` does, and the certificates; a bad file leaves the old
+in force.
+
+Where access.required is set, the data directory holds operator.key, made anew at each start: it makes whoever reads it
+the operator on this machine, for instance to make the first keys (`tracegate keys create --help`).")]
 pub(super) struct Args {
     /// Settings over the defaults (TOML); `tracegate check-config` shows them all.
     #[arg(long, value_name = "FILE")]
@@ -36,8 +41,8 @@ pub(super) struct Args {
     /// Where to keep the data, instead of store.data_dir.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Listen where others than this machine can reach it, though callers are believed what they say they are: only
-    /// behind a proxy that checks them, in a network of its own.
+    /// Listen where others than this machine can reach it, though callers are believed what they say they are or speak
+    /// without TLS: only behind a proxy that checks them, in a network of its own.
     #[arg(long)]
     insecure: bool,
     /// Makes a deployment in an empty Redis that has room for so many codes; changes nothing where one stands.
@@ -54,7 +59,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         Some(text) => Some(text.parse().with_context(|| format!("--http {text:?} is no address with port"))?),
     };
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
-    check_reach(config.grpc.listen, args.insecure)?;
+    check_reach(config.grpc.listen, &config.access, args.insecure)?;
     match (&mut config.redis, args.init_codes) {
         (Some(redis), codes) => redis.init_codes = codes,
         (None, Some(_)) => bail!("--init-codes is for a store in Redis; set store.url (TRACEGATE_STORE_URL)"),
@@ -65,33 +70,43 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let mut signals = Signals::new()?;
     let gateway = Gateway::start(&config, Arc::new(SystemClock)).await?;
     announce(&gateway);
-    warn_if_reachable(gateway.address());
+    warn_if_reachable(gateway.address(), &config.access);
     while signals.next().await == Told::ReadPolicy {
         gateway.reload_policy().await;
+        gateway.reload_certificates();
     }
     gateway.stop(async { while signals.next().await == Told::ReadPolicy {} }).await;
     traces.flush().await;
     Ok(())
 }
 
-/// Refuses an address that others can reach: without TLS and authentication everybody there may be anybody.
-fn check_reach(address: SocketAddr, insecure: bool) -> Result<()> {
-    if address.ip().is_loopback() || insecure {
-        return Ok(());
+/// What an address that others can reach lacks.
+fn lacks(access: &Access) -> Option<&'static str> {
+    match (access.tls.is_some(), access.required) {
+        (true, true) => None,
+        (false, true) => Some("has no TLS: whoever listens in reads everything, keys too"),
+        (true, false) => Some("believes callers what they say they are"),
+        (false, false) => Some("has no TLS and believes callers what they say they are"),
     }
-    bail!(
-        "grpc.listen is {address}, which others than this machine can reach, and this gateway has neither TLS nor \
-         authentication: it believes callers what they say they are. Listen on 127.0.0.1 behind a proxy that checks \
-         them, or say --insecure where the network lets nobody but that proxy through"
-    )
+}
+
+/// Refuses an address that others can reach, where it is not guarded.
+fn check_reach(address: SocketAddr, access: &Access, insecure: bool) -> Result<()> {
+    match lacks(access) {
+        Some(lacks) if !address.ip().is_loopback() && !insecure => bail!(
+            "grpc.listen is {address}, which others than this machine can reach, and this gateway {lacks}. Set \
+             tls.certificate, tls.key and access.required (docs/access.md), or listen on 127.0.0.1 behind a proxy that \
+             checks callers, or say --insecure where the network lets nobody but that proxy through"
+        ),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// In every banner: whoever reads the log must not take this gateway for a guarded one.
-fn warn_if_reachable(address: SocketAddr) {
-    if !address.ip().is_loopback() {
-        let warning = "--insecure: whoever reaches this address may say to be any institution or bureau";
-        tracing::warn!(%address, "{warning}");
-        eprintln!("WARNING {warning} ({address})");
+fn warn_if_reachable(address: SocketAddr, access: &Access) {
+    if let Some(lacks) = lacks(access).filter(|_| !address.ip().is_loopback()) {
+        tracing::warn!(%address, "--insecure: this gateway {lacks}");
+        eprintln!("WARNING --insecure: this gateway {lacks} ({address})");
     }
 }
 

@@ -1,9 +1,10 @@
 //! The trade itself. No async, no IO, no clock, no wire: the same input gives the same output.
 //!
-//! Reading order: [`code`] what was scanned, [`party`] and [`drug`] who and what, [`document`] what a caller
+//! Reading order: [`code`] what was scanned, [`access`] who calls, [`party`] and [`drug`] who and what, [`document`] what a caller
 //! brings, [`claim`] what is known of one code, [`policy`] which rules hold, [`judge`] the verdict, [`case`] what the
 //! bureau keeps of duplicates.
 
+pub mod access;
 pub mod case;
 pub mod claim;
 pub mod code;

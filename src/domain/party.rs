@@ -203,4 +203,6 @@ pub enum Caller {
     Bureau(String),
     /// The operator of this gateway: sees everything.
     Operator,
+    /// Whoever reads the audit trail: sees nothing else.
+    Auditor,
 }

@@ -1,5 +1,6 @@
-//! What is known of institutions, drugs, the no-code list, own schemes and purchase feeds: one snapshot.
+//! What is known of institutions, drugs, the no-code list, own schemes purchase feeds and access keys: one snapshot.
 
+use crate::domain::access::AccessKey;
 use crate::domain::code::{CodeKey, OwnScheme};
 use crate::domain::drug::{Drug, NoCodeEntry, PackLevel};
 use crate::domain::party::{Institution, InstitutionCode, InstitutionStatus};
@@ -7,6 +8,7 @@ use crate::domain::purchase::{FeedScope, PurchaseFeed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// One row of the registry, of any kind.
@@ -24,6 +26,8 @@ pub enum RegistryRow {
     Feed(PurchaseFeed),
     /// Codes that their maker printed more than once.
     MakersError(MakersError),
+    /// By which a caller is known.
+    AccessKey(AccessKey),
 }
 
 /// Codes that their maker printed more than once, by notice of a bureau (white list).
@@ -61,6 +65,7 @@ impl RegistryRow {
                 e.valid_from.map(|d| d.to_string()).unwrap_or_default(),
             ],
             Self::OwnScheme(s) => vec!["s".to_owned(), s.issuer.clone(), s.pattern.clone()],
+            Self::AccessKey(k) => vec!["k".to_owned(), k.id.clone()],
             Self::MakersError(e) => vec!["m".to_owned(), e.first.to_string(), e.last.to_string()],
             Self::Feed(f) => match &f.scope {
                 FeedScope::Institution(code) => vec!["f".to_owned(), code.to_string()],
@@ -87,6 +92,7 @@ pub struct Registry {
     feeds_of_divisions: BTreeMap<String, Timestamp>,
     /// In order of their first codes.
     makers_errors: Vec<MakersError>,
+    access_keys: BTreeMap<String, Arc<AccessKey>>,
 }
 
 impl Registry {
@@ -118,6 +124,9 @@ impl Registry {
                     Err(at) => self.makers_errors.insert(at, entry),
                 }
             }
+            RegistryRow::AccessKey(key) => {
+                self.access_keys.insert(key.id.clone(), Arc::new(key));
+            }
             RegistryRow::Feed(PurchaseFeed { scope, complete_up_to }) => match scope {
                 FeedScope::Institution(code) => {
                     self.feeds_of_institutions.insert(code, complete_up_to);
@@ -144,6 +153,22 @@ impl Registry {
     /// The institution with that code.
     pub fn institution(&self, code: InstitutionCode) -> Option<&Institution> {
         self.institutions.get(&code).map(Arc::as_ref)
+    }
+
+    /// The key with that id.
+    pub fn access_key(&self, id: &str) -> Option<&AccessKey> {
+        self.access_keys.get(id).map(Arc::as_ref)
+    }
+
+    /// The keys behind an id, in order of their ids.
+    pub fn access_keys_after(&self, id: &str) -> impl Iterator<Item = &AccessKey> {
+        let behind = (Bound::Excluded(id), Bound::Unbounded);
+        self.access_keys.range::<str, _>(behind).map(|(_, key)| key.as_ref())
+    }
+
+    /// How many keys there are, ended ones among them.
+    pub fn access_keys_len(&self) -> usize {
+        self.access_keys.len()
     }
 
     /// The institutions of a chain, in no order.

@@ -116,7 +116,7 @@ impl Engine {
         match (&question.institution, caller) {
             (AskedInstitution::Code(code), _) => self.authorize(caller, *code)?,
             (AskedInstitution::Traits(_), Caller::Operator | Caller::Bureau(_)) => {}
-            (AskedInstitution::Traits(_), Caller::Institution(_) | Caller::Chain(_)) => {
+            (AskedInstitution::Traits(_), Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor) => {
                 let what = "an institution asks about itself, by its code";
                 return Err(EngineError::Denied(what.to_owned()));
             }

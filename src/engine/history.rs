@@ -62,7 +62,11 @@ impl Engine {
             Caller::Bureau(prefix) if !event.institution.division().is_within(prefix) => Err(
                 EngineError::Denied(format!("bureau {prefix} may not import sales of {}", event.institution)),
             ),
-            Caller::Bureau(_) | Caller::Operator | Caller::Institution(_) | Caller::Chain(_) => Ok(event),
+            Caller::Bureau(_)
+            | Caller::Operator
+            | Caller::Institution(_)
+            | Caller::Chain(_)
+            | Caller::Auditor => Ok(event),
         }
     }
 

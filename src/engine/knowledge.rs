@@ -51,7 +51,7 @@ impl Knowledge {
         match caller {
             Caller::Operator => true,
             Caller::Bureau(prefix) => institution.division().is_within(prefix),
-            Caller::Institution(_) | Caller::Chain(_) => {
+            Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => {
                 caller.may_know(institution, self.registry.institution(institution))
             }
         }

@@ -186,6 +186,7 @@ impl Limits {
                 self.check_text("catalog_code", scheme.catalog_code.as_deref())?;
                 check_long_text("pattern", &scheme.pattern)
             }
+            RegistryRow::AccessKey(key) => check_long_text("label", &key.label),
             RegistryRow::Feed(_) => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 //! with the versions that were read, and judge again where somebody else was faster. Whoever calls must let
 //! the future run to its end: a claim must not be dropped between judgement and record.
 
+mod access;
 mod attempt;
 mod cases;
 mod compliance;
@@ -32,6 +33,7 @@ mod single;
 mod tally;
 
 pub use crate::index::cases::{CaseFilter, Cursor, Range, Summary};
+pub use access::{KeysPage, NewKey, NotLetIn, hash_of_secret, random_text};
 pub use cases::{
     Advance, Audited, CaseView, CasesPage, CodeHistory, HistoryEvent, InvolvedView, Look, Money, WatchedCase,
 };

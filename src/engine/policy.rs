@@ -233,7 +233,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) fn operator_only(caller: &Caller, what: &str) -> Result<(), EngineError> {
     match caller {
         Caller::Operator => Ok(()),
-        Caller::Bureau(_) | Caller::Institution(_) | Caller::Chain(_) => {
+        Caller::Bureau(_) | Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => {
             Err(EngineError::Denied(format!("only the operator may {what}")))
         }
     }

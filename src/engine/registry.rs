@@ -75,7 +75,10 @@ impl Engine {
     }
 
     /// Puts rows into store and snapshot. The caller holds the lock on changes.
-    async fn put_rows(&self, rows: Vec<RegistryRow>) -> Result<(Vec<LoadStatus>, u64), EngineError> {
+    pub(super) async fn put_rows(
+        &self,
+        rows: Vec<RegistryRow>,
+    ) -> Result<(Vec<LoadStatus>, u64), EngineError> {
         let now = self.clock.now();
         let before = self.knowledge.get();
         let mut registry = Registry::clone(&before.registry);
@@ -118,7 +121,7 @@ pub(super) fn authorize_load(
     let prefix = match caller {
         Caller::Operator => return Ok(()),
         Caller::Bureau(prefix) => prefix,
-        Caller::Institution(_) | Caller::Chain(_) => {
+        Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => {
             return Err(EngineError::Denied("only a bureau or the operator may load data".to_owned()));
         }
     };
@@ -169,6 +172,7 @@ fn place_of(row: &RegistryRow) -> Loaded {
         RegistryRow::Drug(_)
         | RegistryRow::OwnScheme(_)
         | RegistryRow::NoCode(_)
-        | RegistryRow::MakersError(_) => Loaded::Everywhere,
+        | RegistryRow::MakersError(_)
+        | RegistryRow::AccessKey(_) => Loaded::Everywhere,
     }
 }

@@ -222,7 +222,7 @@ impl Engine {
         let prefix = match caller {
             Caller::Operator => "",
             Caller::Bureau(prefix) => prefix,
-            Caller::Institution(_) | Caller::Chain(_) => {
+            Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => {
                 let what = "only a bureau or the operator may see what a shadow policy would change";
                 return Err(EngineError::Denied(what.to_owned()));
             }

@@ -8,8 +8,9 @@ use super::convert::{
 use super::export::{Exported, export};
 use super::pb::bureau_service_server::BureauService;
 use super::{Door, caller, pb, status};
+use crate::domain::access::Principal;
 use crate::domain::case::GroupBy;
-use crate::domain::party::{Caller, InstitutionCode};
+use crate::domain::party::InstitutionCode;
 use crate::domain::registry::RegistryRow;
 use crate::domain::tally::TallyBy;
 use crate::engine::{Engine, EngineError};
@@ -245,10 +246,14 @@ fn name_of(engine: &Engine, by: GroupBy, group: &str) -> String {
 }
 
 /// Tells cases as they change, until the client goes away or the gateway stops.
-async fn watch(door: Door, caller: Caller, mut behind: u64, answers: mpsc::Sender<Watched>) {
+async fn watch(door: Door, caller: Principal, mut behind: u64, answers: mpsc::Sender<Watched>) {
     let mut changes = door.engine.case_changes();
     loop {
         changes.borrow_and_update();
+        if let Err(status) = caller::still(&door.engine, &caller) {
+            drop(answers.send(Err(status)).await);
+            return;
+        }
         let (cases, up_to) = match door.engine.changed_cases(&caller, behind).await {
             Ok(found) => found,
             Err(error) => {

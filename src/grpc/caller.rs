@@ -1,100 +1,112 @@
-//! Who is calling: from metadata, defaulting to the operator on loopback.
+//! Who is calling: by a key, by the certificate of its connection, or, where a gateway believes its callers, by its word.
+//! What a caller may do is for the gate ([`roles`](super::roles)) and the use cases.
 
-use crate::domain::party::{Caller, InstitutionCode};
+use crate::domain::access::{Credential, Identity, Principal, Role};
+use crate::engine::{Engine, hash_of_secret};
 use std::net::SocketAddr;
-use tonic::codegen::http::{self, HeaderValue};
-use tonic::metadata::MetadataValue;
-use tonic::transport::server::TcpConnectInfo;
+use std::sync::Arc;
+use tonic::codegen::http::HeaderValue;
+use tonic::codegen::http::header::AUTHORIZATION;
+use tonic::codegen::http::{self};
 use tonic::{Request, Status};
 
-/// The metadata key: `operator`, `bureau 13`, `institution P13010200101`, `chain CHAIN-A` (percent-encoded
-/// where a chain's name is not ASCII).
+/// The metadata key by which a caller says who it is, where it is believed: `operator`, `bureau 13`,
+/// `institution P13010200101`, `chain CHAIN-A` (percent-encoded where a chain's name is not ASCII).
 pub const CALLER_KEY: &str = "tracegate-caller";
+/// In front of a key in the metadata `authorization`.
+const SCHEME: &str = "Bearer ";
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whom its certificate names, where it showed one.
+    pub certified: Option<Arc<Principal>>,
+}
+
+/// Whom a gateway takes for whom.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Callers without key and certificate are believed what they say they are.
+    pub word: bool,
+    /// The hash of a key that makes its owner the operator, on this machine only.
+    pub local_key: Option<[u8; 32]>,
+}
 
 /// The caller of a request that has passed the gate.
-pub(super) fn of<T>(request: &Request<T>) -> Result<Caller, Status> {
-    match request.extensions().get::<Caller>() {
-        Some(caller) => Ok(caller.clone()),
-        // A server without a gate in front of it.
-        None => said(request.metadata().get(CALLER_KEY).map(MetadataValue::as_bytes), request.remote_addr()),
-    }
+pub(super) fn of<T>(request: &Request<T>) -> Result<Principal, Status> {
+    let passed = request.extensions().get::<Principal>();
+    passed.cloned().ok_or_else(|| Status::unauthenticated("nobody has looked who calls"))
+}
+
+/// Whether the caller of a stream would still be let in.
+pub(super) fn still(engine: &Engine, caller: &Principal) -> Result<(), Status> {
+    engine.is_still_let_in(caller).map_err(|refused| Status::unauthenticated(refused.to_string()))
 }
 
 /// The caller of a call that has just come in.
-pub(super) fn of_call<T>(request: &http::Request<T>) -> Result<Caller, Status> {
-    let address = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    said(request.headers().get(CALLER_KEY).map(HeaderValue::as_bytes), address)
-}
-
-fn said(value: Option<&[u8]>, address: Option<SocketAddr>) -> Result<Caller, Status> {
-    let local = address.is_none_or(|address| address.ip().is_loopback());
-    let Some(value) = value else {
-        return if local { Ok(Caller::Operator) } else { Err(unknown("is missing")) };
+pub(super) fn of_call<T>(
+    engine: &Engine,
+    trust: &Trust,
+    request: &http::Request<T>,
+) -> Result<Principal, Status> {
+    let peer = request.extensions().get::<Peer>();
+    let is_local = peer.is_none_or(|peer| peer.address.ip().is_loopback());
+    let said = request.headers().get(CALLER_KEY).map(said_to_be).transpose()?;
+    let shown = request.headers().get(AUTHORIZATION).map(shown_key).transpose()?;
+    let known = match (shown, peer.and_then(|peer| peer.certified.as_deref())) {
+        (Some(key), _) => by_key(engine, trust, key, is_local)?,
+        (None, Some(certified)) => certified.clone(),
+        (None, None) if trust.word => return by_word(said, is_local),
+        (None, None) => return Err(unknown()),
     };
-    let text = std::str::from_utf8(value).ok().filter(|text| text.is_ascii());
-    let caller = parse(text.ok_or_else(|| unknown("is not ASCII"))?)?;
-    if caller == Caller::Operator && !local {
-        return Err(Status::permission_denied("the operator calls from this machine only"));
+    match said {
+        Some(other) if other != known.identity => Err(Status::permission_denied(format!(
+            "{known} cannot act as {other}; leave {CALLER_KEY} away, or show a key for {other}"
+        ))),
+        Some(_) | None => Ok(known),
     }
-    Ok(caller)
 }
 
-fn parse(text: &str) -> Result<Caller, Status> {
-    let (kind, name) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-    let name = name.trim();
-    match kind {
-        "operator" if name.is_empty() => Ok(Caller::Operator),
-        "bureau" if name.len() <= 6 && name.bytes().all(|b| b.is_ascii_digit()) => {
-            Ok(Caller::Bureau(name.to_owned()))
+fn unknown() -> Status {
+    Status::unauthenticated(
+        "this gateway wants to know who calls: show a key (metadata 'authorization: Bearer tgk_...') or a certificate \
+         that names an institution, a bureau or the operator (docs/access.md)",
+    )
+}
+
+fn shown_key(value: &HeaderValue) -> Result<&str, Status> {
+    let text = value.to_str().ok().and_then(|text| text.strip_prefix(SCHEME));
+    text.map(str::trim)
+        .ok_or_else(|| Status::unauthenticated("metadata authorization: write 'Bearer tgk_...'"))
+}
+
+fn by_key(engine: &Engine, trust: &Trust, shown: &str, is_local: bool) -> Result<Principal, Status> {
+    if let Some(hash) = trust.local_key
+        && is_local
+        && blake3::Hash::from(hash) == hash_of_secret(shown)
+    {
+        return Ok(Principal { identity: Identity::OPERATOR, credential: Credential::LocalKey });
+    }
+    engine.identify(shown).map_err(|refused| Status::unauthenticated(refused.to_string()))
+}
+
+fn said_to_be(value: &HeaderValue) -> Result<Identity, Status> {
+    let refused = |why: &str| Status::unauthenticated(format!("metadata {CALLER_KEY}: {why}"));
+    let text = value.to_str().map_err(|_| refused("is not ASCII; percent-encode it"))?;
+    Identity::parse(text).map_err(|error| refused(&error.to_string()))
+}
+
+/// On this machine whoever says nothing is the operator; from elsewhere nobody is.
+fn by_word(said: Option<Identity>, is_local: bool) -> Result<Principal, Status> {
+    let identity = match said {
+        None if is_local => Identity::OPERATOR,
+        None => return Err(Status::unauthenticated(format!("metadata {CALLER_KEY} is missing"))),
+        Some(identity) if identity.role() == Role::Operator && !is_local => {
+            return Err(Status::permission_denied("the operator calls from this machine only"));
         }
-        "institution" => {
-            InstitutionCode::parse(name).map(Caller::Institution).map_err(|e| unknown(&e.to_string()))
-        }
-        "chain" if !name.is_empty() => Ok(Caller::Chain(percent_decoded(name))),
-        _ => Err(unknown(&format!("reads {text:?}"))),
-    }
-}
-
-fn unknown(what: &str) -> Status {
-    Status::unauthenticated(format!(
-        "metadata {CALLER_KEY} {what}; say 'operator', 'bureau DIVISION', 'institution CODE' or 'chain GROUP'"
-    ))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let hex =
-            |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-        let mut ahead = rest.clone();
-        match (byte, hex(ahead.next()), hex(ahead.next())) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(high << 4 | low);
-                rest = ahead;
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn callers_are_read_from_metadata() {
-        let check = |text: &str, expected: Option<Caller>| assert_eq!(parse(text).ok(), expected, "{text}");
-        let code = InstitutionCode::parse("P13010200101").unwrap();
-        check("operator", Some(Caller::Operator));
-        check("bureau 13", Some(Caller::Bureau("13".into())));
-        check("institution P13010200101", Some(Caller::Institution(code)));
-        check("chain CHAIN-A", Some(Caller::Chain("CHAIN-A".into())));
-        check("chain %E8%BF%9E%E9%94%81", Some(Caller::Chain("连锁".into())));
-        check("institution X", None);
-        check("bureau abc", None);
-        check("operator please", None);
-        check("", None);
-    }
+        Some(identity) => identity,
+    };
+    Ok(Principal { identity, credential: Credential::Word })
 }

@@ -3,6 +3,7 @@
 
 use super::convert::{case_cells, case_columns};
 use super::{Door, pb, status};
+use crate::domain::access::Principal;
 use crate::domain::party::Caller;
 use crate::engine::{CaseFilter, CaseView};
 use crate::sheets::{Cell, SheetFormat, write_rows};
@@ -22,7 +23,7 @@ pub(super) type Exported = Result<pb::ExportDuplicatesResponse, Status>;
 /// Sends everything that a filter lets pass.
 pub(super) async fn export(
     door: Door,
-    caller: Caller,
+    caller: Principal,
     filter: CaseFilter,
     format: SheetFormat,
     answers: mpsc::Sender<Exported>,

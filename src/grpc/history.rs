@@ -3,8 +3,8 @@
 use super::convert::{imported, institutions, past_event};
 use super::pb::history_service_server::HistoryService;
 use super::{Door, caller, pb, status};
+use crate::domain::access::Principal;
 use crate::domain::judge::PastOptions;
-use crate::domain::party::Caller;
 use crate::engine::Engine;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -53,7 +53,7 @@ fn kinds_of(batch: &pb::ImportSalesRequest) -> (bool, bool) {
 /// Reads batches while there is room for them. What has begun runs to its end, whether or not the client stays.
 async fn begin_batches(
     door: Door,
-    caller: Caller,
+    caller: Principal,
     mut batches: Streaming<pb::ImportSalesRequest>,
     permits: Arc<Semaphore>,
     begun: mpsc::Sender<UnderWay>,
@@ -65,7 +65,8 @@ async fn begin_batches(
             () = begun.closed() => return,
             () = door.stop.cancelled() => Err(stopping()),
         };
-        let (work, last) = match batch {
+        let stands = caller::still(&door.engine, &caller);
+        let (work, last) = match batch.and_then(|batch| stands.map(|()| batch)) {
             Ok(None) => return,
             Ok(Some(batch)) => {
                 // A sale that is judged before a return of an earlier batch is on record would be called a duplicate.
@@ -96,7 +97,7 @@ fn stopping() -> Status {
     Status::unavailable("the gateway is stopping; send what was not answered to it again once it is back")
 }
 
-async fn record(engine: Arc<Engine>, caller: Caller, batch: pb::ImportSalesRequest) -> Answered {
+async fn record(engine: Arc<Engine>, caller: Principal, batch: pb::ImportSalesRequest) -> Answered {
     let pb::ImportSalesRequest { batch_no, find_conflicts, count_sold, rows } = batch;
     engine.limits().check_import_batch(rows.len()).map_err(|e| status::of(&e))?;
     let sold_by = institutions(&rows);

@@ -3,6 +3,7 @@
 //! A handler reads its request, hands the work to a task of its own, and awaits the answer: a client that goes
 //! away does not stop a claim half way. What changes nothing is done where it is asked.
 
+mod admin;
 mod bureau;
 mod caller;
 mod codec;
@@ -10,6 +11,7 @@ mod convert;
 mod dispensing;
 mod export;
 mod history;
+mod listener;
 mod policy;
 mod purchase;
 mod registry;
@@ -18,14 +20,16 @@ mod scan;
 mod status;
 mod watch;
 
+pub use admin::Admin;
 pub use bureau::Bureaus;
-pub use caller::CALLER_KEY;
+pub use caller::{CALLER_KEY, Peer, Trust};
 pub use dispensing::Dispensing;
 pub use history::Histories;
+pub use listener::{Connection, ConnectionLimits, Tls, TlsError, TlsFiles, connections, fingerprint};
 pub use policy::PolicyDoor;
 pub use purchase::Purchases;
 pub use registry::Registries;
-pub use roles::{Gate, RIGHTS, Reach, Right};
+pub use roles::{Gate, RIGHTS, Reach, Right, SHUT};
 pub use scan::{Incoming, ScanLimits};
 pub use watch::Watch;
 

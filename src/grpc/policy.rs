@@ -25,9 +25,9 @@ impl PolicyService for PolicyDoor {
         let known = self.0.engine.knowledge();
         let policy = &known.policy;
         let page = page(policy, &request.into_inner().page_token).map_err(|e| status::of(&e))?;
-        let shadow = match caller {
+        let shadow = match &*caller {
             Caller::Operator | Caller::Bureau(_) => known.shadow.as_ref(),
-            Caller::Institution(_) | Caller::Chain(_) => None,
+            Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => None,
         };
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(Response::new(pb::GetPolicyResponse {

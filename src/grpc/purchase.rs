@@ -3,7 +3,8 @@
 use super::convert::{feed, institution_code, loaded, purchase, timestamp};
 use super::pb::purchase_service_server::PurchaseService;
 use super::{Door, caller, pb, status};
-use crate::domain::party::{Caller, Pool};
+use crate::domain::access::Principal;
+use crate::domain::party::Pool;
 use crate::domain::registry::RegistryRow;
 use crate::engine::{Engine, EngineError};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Door {
     /// Loads registry rows from a stream; a bad row never spoils its neighbours.
     pub(super) async fn load<W>(
         &self,
-        caller: Caller,
+        caller: Principal,
         stream: Streaming<W>,
         read: impl Fn(W) -> Result<RegistryRow, EngineError>,
     ) -> Result<(Vec<pb::LoadResult>, u64), Status> {

@@ -3,8 +3,9 @@
 //!
 //! A method that is not in the table is refused: whoever adds one must say who may call it.
 
-use super::caller;
-use crate::domain::party::Caller;
+use super::caller::{self, Trust};
+use crate::domain::access::{Principal, Role};
+use crate::engine::Engine;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,14 +32,20 @@ pub enum Reach {
 pub struct Right {
     /// Service and method.
     pub method: &'static str,
+    /// One counter of an institution.
+    pub terminal: Reach,
     /// An institution.
     pub institution: Reach,
     /// The head office of a chain.
     pub chain: Reach,
-    /// A bureau.
+    /// Somebody at a bureau who looks.
+    pub reader: Reach,
+    /// Somebody at a bureau who decides and loads.
     pub bureau: Reach,
     /// The operator of the gateway.
     pub operator: Reach,
+    /// Whoever reads the audit trail.
+    pub auditor: Reach,
 }
 
 const PACKAGE: &str = "tracegate.v1";
@@ -47,36 +54,62 @@ const REFLECTION: &str = "/grpc.reflection.";
 /// Whether a server serves: asked by load balancers.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
-/// What an institution does at its counter, and no bureau for it.
-const fn counter(method: &'static str) -> Right {
-    let own = Reach::Own;
-    Right { method, institution: own, chain: own, bureau: Reach::Nobody, operator: Reach::Everybody }
-}
-
-/// What everybody may do for themselves.
-const fn own(method: &'static str) -> Right {
-    Right { bureau: Reach::Own, ..counter(method) }
-}
-
-/// What a bureau does for its divisions.
-const fn bureau(method: &'static str) -> Right {
-    let nobody = Reach::Nobody;
-    Right { institution: nobody, chain: nobody, ..own(method) }
-}
+/// A method that nobody may call: what the others begin with.
+pub const SHUT: Right = Right {
+    method: "",
+    terminal: Reach::Nobody,
+    institution: Reach::Nobody,
+    chain: Reach::Nobody,
+    reader: Reach::Nobody,
+    bureau: Reach::Nobody,
+    operator: Reach::Nobody,
+    auditor: Reach::Nobody,
+};
 
 /// What whoever runs the gateway does.
 const fn operator(method: &'static str) -> Right {
-    Right { bureau: Reach::Nobody, ..bureau(method) }
+    Right { method, operator: Reach::Everybody, ..SHUT }
+}
+
+/// What is done at a counter, and by no bureau for it.
+const fn counter(method: &'static str) -> Right {
+    let own = Reach::Own;
+    Right { terminal: own, institution: own, chain: own, ..operator(method) }
+}
+
+/// What everybody may look up for themselves.
+const fn own(method: &'static str) -> Right {
+    Right { reader: Reach::Own, bureau: Reach::Own, ..counter(method) }
+}
+
+/// What is about cases, and no matter of counters.
+const fn office(method: &'static str) -> Right {
+    Right { terminal: Reach::Nobody, ..own(method) }
+}
+
+/// As [`office`], and changes something.
+const fn office_acts(method: &'static str) -> Right {
+    Right { reader: Reach::Nobody, ..office(method) }
+}
+
+/// What a bureau looks up for its divisions.
+const fn bureau(method: &'static str) -> Right {
+    Right { reader: Reach::Own, bureau: Reach::Own, ..operator(method) }
+}
+
+/// What a bureau decides or loads for its divisions.
+const fn bureau_acts(method: &'static str) -> Right {
+    Right { reader: Reach::Nobody, ..bureau(method) }
 }
 
 /// What everybody may read.
 const fn everybody(method: &'static str) -> Right {
     let all = Reach::Everybody;
-    Right { method, institution: all, chain: all, bureau: all, operator: all }
+    Right { terminal: all, institution: all, chain: all, reader: all, bureau: all, ..operator(method) }
 }
 
 /// The table.
-pub const RIGHTS: [Right; 39] = [
+pub const RIGHTS: [Right; 42] = [
     own("DispensingService/Check"),
     counter("DispensingService/Dispense"),
     counter("DispensingService/Confirm"),
@@ -85,102 +118,110 @@ pub const RIGHTS: [Right; 39] = [
     own("DispensingService/GetOutcome"),
     counter("DispensingService/Report"),
     counter("DispensingService/Scan"),
-    bureau("HistoryService/ImportSales"),
+    bureau_acts("HistoryService/ImportSales"),
     everybody("PolicyService/GetPolicy"),
     own("PolicyService/Explain"),
     operator("PolicyService/ReloadPolicy"),
     operator("PolicyService/StartShadow"),
     operator("PolicyService/StopShadow"),
     bureau("PolicyService/GetShadow"),
-    bureau("PurchaseService/SubmitPurchases"),
-    bureau("PurchaseService/SubmitPurchaseFeeds"),
+    bureau_acts("PurchaseService/SubmitPurchases"),
+    bureau_acts("PurchaseService/SubmitPurchaseFeeds"),
     own("PurchaseService/GetPurchase"),
-    bureau("RegistryService/LoadInstitutions"),
-    bureau("RegistryService/LoadGoLiveDates"),
-    bureau("RegistryService/LoadDrugs"),
-    bureau("RegistryService/LoadNoCodeList"),
-    bureau("RegistryService/LoadOwnSchemes"),
+    bureau_acts("RegistryService/LoadInstitutions"),
+    bureau_acts("RegistryService/LoadGoLiveDates"),
+    bureau_acts("RegistryService/LoadDrugs"),
+    bureau_acts("RegistryService/LoadNoCodeList"),
+    bureau_acts("RegistryService/LoadOwnSchemes"),
     own("RegistryService/GetInstitution"),
     everybody("RegistryService/GetDrug"),
     everybody("RegistryService/GetNoCodeList"),
     everybody("RegistryService/GetOwnSchemes"),
     everybody("RegistryService/GetRegistryStatus"),
-    own("BureauService/ListCases"),
-    own("BureauService/GetCase"),
-    own("BureauService/AdvanceCase"),
-    own("BureauService/WatchCases"),
-    own("BureauService/SummarizeDuplicates"),
-    own("BureauService/SummarizeCompliance"),
-    own("BureauService/ExportDuplicates"),
+    office("BureauService/ListCases"),
+    office("BureauService/GetCase"),
+    office_acts("BureauService/AdvanceCase"),
+    office("BureauService/WatchCases"),
+    office("BureauService/SummarizeDuplicates"),
+    office("BureauService/SummarizeCompliance"),
+    office("BureauService/ExportDuplicates"),
     operator("BureauService/RunAudit"),
     bureau("BureauService/GetCodeHistory"),
-    bureau("BureauService/PutMakersErrors"),
+    bureau_acts("BureauService/PutMakersErrors"),
     everybody("BureauService/ListMakersErrors"),
+    office_acts("AdminService/CreateKey"),
+    office_acts("AdminService/ListKeys"),
+    office_acts("AdminService/RevokeKey"),
 ];
 
 impl Right {
-    /// Who may call it, in words.
-    const fn callers(&self) -> &'static str {
-        match (self.institution, self.bureau) {
-            (Reach::Nobody, Reach::Nobody) => "the operator",
-            (Reach::Nobody, _) => "a bureau or the operator",
-            (_, Reach::Nobody) => "an institution, its chain or the operator",
-            (_, _) => "whoever says who it is",
+    /// For whom a role may call it.
+    pub const fn reach(&self, role: Role) -> Reach {
+        match role {
+            Role::Terminal => self.terminal,
+            Role::Institution => self.institution,
+            Role::Chain => self.chain,
+            Role::Reader => self.reader,
+            Role::Bureau => self.bureau,
+            Role::Operator => self.operator,
+            Role::Auditor => self.auditor,
         }
     }
 
-    const fn reach(&self, caller: &Caller) -> Reach {
-        match caller {
-            Caller::Institution(_) => self.institution,
-            Caller::Chain(_) => self.chain,
-            Caller::Bureau(_) => self.bureau,
-            Caller::Operator => self.operator,
-        }
+    /// The roles that may call it, in words.
+    fn callers(&self) -> String {
+        let may = |role: &&Role| self.reach(**role) != Reach::Nobody;
+        Role::ALL.iter().filter(may).map(|role| role.name()).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// Puts the gate before all services.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<HashMap<String, Right>>);
+pub struct Gate(Arc<Gatekeeper>);
+
+#[derive(Debug)]
+struct Gatekeeper {
+    engine: Arc<Engine>,
+    trust: Trust,
+    rights: HashMap<String, Right>,
+}
 
 impl Gate {
     /// A gate that holds calls against [`RIGHTS`].
-    pub fn new() -> Self {
+    pub fn new(engine: Arc<Engine>, trust: Trust) -> Self {
         let path = |right: Right| (format!("/{PACKAGE}.{}", right.method), right);
-        Self(Arc::new(RIGHTS.into_iter().map(path).collect()))
+        let rights = RIGHTS.into_iter().map(path).collect();
+        Self(Arc::new(Gatekeeper { engine, trust, rights }))
     }
+}
 
+impl Gatekeeper {
     /// The caller of a call that may be made; `None` = nobody need say who they are.
-    fn let_in(&self, request: &Request<Body>) -> Result<Option<Caller>, Status> {
+    fn let_in(&self, request: &Request<Body>) -> Result<Option<Principal>, Status> {
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
             return Ok(None);
         }
+        let caller = || caller::of_call(&self.engine, &self.trust, request);
         if path.starts_with(REFLECTION) {
-            return match caller::of_call(request)? {
-                Caller::Operator => Ok(None),
-                Caller::Institution(_) | Caller::Chain(_) | Caller::Bureau(_) => {
-                    Err(Status::permission_denied("only the operator may list services"))
-                }
+            return match caller()?.identity.role() {
+                Role::Operator => Ok(None),
+                _ => Err(Status::permission_denied("only the operator may list services")),
             };
         }
-        let Some(right) = self.0.get(path) else {
+        let Some(right) = self.rights.get(path) else {
             return Err(Status::unimplemented("this gateway has no such method"));
         };
-        let caller = caller::of_call(request)?;
-        match right.reach(&caller) {
+        let caller = caller()?;
+        match right.reach(caller.identity.role()) {
             Reach::Own | Reach::Everybody => Ok(Some(caller)),
-            Reach::Nobody => {
-                let why = format!("only {} may call {} (docs/roles.md)", right.callers(), right.method);
-                Err(Status::permission_denied(why))
-            }
+            Reach::Nobody => Err(Status::permission_denied(format!(
+                "{} may not call {}; these may: {} (docs/roles.md)",
+                caller.identity,
+                right.method,
+                right.callers()
+            ))),
         }
-    }
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -214,7 +255,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.gate.let_in(&request) {
+        match self.gate.0.let_in(&request) {
             Ok(caller) => {
                 if let Some(caller) = caller {
                     request.extensions_mut().insert(caller);

@@ -41,6 +41,7 @@ fn chain_of(known: Option<&RegistryRow>) -> Option<&String> {
             | RegistryRow::NoCode(_)
             | RegistryRow::OwnScheme(_)
             | RegistryRow::MakersError(_)
+            | RegistryRow::AccessKey(_)
             | RegistryRow::Feed(_),
         )
         | None => None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,9 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// No secret can be made.
+    #[error("the system has no random numbers: {0}")]
+    Random(String),
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
@@ -197,11 +200,8 @@ fn new_head(dir: &Path, secret: Option<[u8; 16]>) -> Result<Head, OpenError> {
 
 /// 128 random bits as 32 hexadecimal digits.
 pub(super) fn random_hex() -> Result<String, OpenError> {
-    let path = "/dev/urandom";
     let mut bytes = [0_u8; 16];
-    File::open(path)
-        .and_then(|mut f| f.read_exact(&mut bytes))
-        .map_err(|source| OpenError::Io { path: path.into(), source })?;
+    getrandom::fill(&mut bytes).map_err(|error| OpenError::Random(error.to_string()))?;
     Ok(hex_of(bytes))
 }
 

@@ -29,7 +29,9 @@ pub const REFUSALS: [&str; 15] = [
     "in_doubt",
     "policy",
 ];
-/// What becomes of a row of an imported history.
+/// Why a connection is closed before it begins.
+pub const REFUSED_CONNECTIONS: [&str; 3] = ["full", "address_full", "handshake"];
+/// What becomes of rows of an imported history.
 pub const IMPORTED: [&str; 4] = ["added", "known", "added_to_known", "refused"];
 /// What becomes of an answer that was given while the ledger was away.
 pub const PROVISIONAL: [&str; 3] = ["claimed", "corrected", "dropped"];
@@ -87,6 +89,9 @@ pub(super) fn start() {
     for became in PROVISIONAL {
         counter!(names::PROVISIONAL, "became" => became).increment(0);
     }
+    for why in REFUSED_CONNECTIONS {
+        counter!(names::CONNECTIONS_REFUSED, "why" => why).increment(0);
+    }
     for became in IMPORTED {
         counter!(names::IMPORTED, "became" => became).increment(0);
     }
@@ -143,6 +148,11 @@ pub fn shadowed(was: &'static str, would: &'static str) {
 /// The shadow policy could not judge a document.
 pub fn shadow_failed() {
     counter!(names::SHADOW_FAILED).increment(1);
+}
+
+/// A connection was closed before it began; `why` is one of [`REFUSED_CONNECTIONS`].
+pub fn connection_refused(why: &'static str) {
+    counter!(names::CONNECTIONS_REFUSED, "why" => why).increment(1);
 }
 
 /// Rows of an imported history were answered: so many for each of [`IMPORTED`].

@@ -15,10 +15,10 @@ mod scans;
 mod traces;
 
 pub use meters::{
-    CALLS, IMPORTED, IndexGauges, PROVISIONAL, READY_PARTS, REFUSALS, StoreGauges, VERDICTS, answered,
-    cases_are, feeds_complete_up_to, found, group_written, imported, index_is, looked_up, policies_in_fleet,
-    policy_is, provisional_became, provisional_waiting, ready, refused, registry_is, repeated, shadow_failed,
-    shadowed, store_is, store_measured,
+    CALLS, IMPORTED, IndexGauges, PROVISIONAL, READY_PARTS, REFUSALS, REFUSED_CONNECTIONS, StoreGauges,
+    VERDICTS, answered, cases_are, connection_refused, feeds_complete_up_to, found, group_written, imported,
+    index_is, looked_up, policies_in_fleet, policy_is, provisional_became, provisional_waiting, ready,
+    refused, registry_is, repeated, shadow_failed, shadowed, store_is, store_measured,
 };
 pub use names::{Kind, METRICS, Metric};
 pub use process::process_measured;

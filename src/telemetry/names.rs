@@ -8,6 +8,7 @@ pub(super) const FINDINGS: &str = "tracegate_findings_total";
 pub(super) const CALL_SECONDS: &str = "tracegate_call_seconds";
 pub(super) const RPC_ANSWERS: &str = "tracegate_rpc_answers_total";
 pub(super) const RPC_SECONDS: &str = "tracegate_rpc_seconds";
+pub(super) const CONNECTIONS_REFUSED: &str = "tracegate_connections_refused_total";
 pub(super) const RPC_IN_FLIGHT: &str = "tracegate_rpc_in_flight";
 pub(super) const REFUSALS_TOTAL: &str = "tracegate_refusals_total";
 pub(super) const GROUP_CHANGES: &str = "tracegate_group_changes";
@@ -84,7 +85,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 44] = [
+pub const METRICS: [Metric; 45] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -98,6 +99,7 @@ pub const METRICS: [Metric; 44] = [
     histogram(CALL_SECONDS, &["call"], "Time from a request to its durable answer, inside of the gateway"),
     counter(RPC_ANSWERS, &["method", "code"], "Calls that ended, by gRPC method and status"),
     histogram(RPC_SECONDS, &["method"], "Time from a call's head to its answer; of a stream, to its end"),
+    counter(CONNECTIONS_REFUSED, &["why"], "Connections that were closed before they began, by why"),
     gauge(RPC_IN_FLIGHT, &["method"], "Calls that are not answered yet"),
     gauge(SCAN_STREAMS, &[], "Open Scan streams"),
     gauge(SCANS_IN_FLIGHT, &[], "Messages of Scan streams that are being decided or wait for their reader"),

@@ -39,6 +39,7 @@ fn said(output: &Output) -> String {
 fn a_gateway_reads_every_sample() {
     let rows = [
         ("embedded.toml", "redis: None"),
+        ("guarded.toml", "required: true"),
         ("redis.toml", "address: redis://…"),
         ("redis-cluster.toml", "address: redis-cluster://…"),
     ];

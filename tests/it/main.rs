@@ -10,6 +10,7 @@
 )]
 
 mod acceptance;
+mod access;
 mod bureau;
 mod crash;
 mod days;

@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("policy_files", &["domain"]),
     ("sheets", &[]),
     // Settings have the types of the rooms they are for.
-    ("config", &["engine", "index", "store", "telemetry"]),
+    ("config", &["grpc", "engine", "index", "store", "telemetry"]),
     ("telemetry", &[]),
     ("clock", &[]),
     ("sync", &[]),

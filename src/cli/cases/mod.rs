@@ -7,10 +7,11 @@ mod shown;
 mod words;
 
 pub(super) use list::Asked;
-pub(super) use shown::{details_in_words, when};
+pub(super) use shown::{details_in_words, rfc3339, when};
 pub(super) use words::in_words;
 
 use super::connect::{Clients, DEFAULT_ADDRESS};
+use super::credentials::Credentials;
 use super::show::say;
 use crate::grpc::{CALLER_KEY, pb};
 use anyhow::{Context, Result, anyhow};
@@ -60,32 +61,42 @@ pub(super) struct Gateway {
     /// The gateway.
     #[arg(long = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     pub address: String,
-    /// As whom to ask: 'operator', 'bureau DIVISION', 'institution CODE' or 'chain GROUP'.
-    #[arg(long = "as", value_name = "CALLER", default_value = "operator")]
-    pub caller: String,
+    /// As whom to ask, where the gateway believes its callers: 'operator', 'bureau DIVISION', 'reader DIVISION',
+    /// 'institution CODE' or 'chain GROUP' [default: whom key or certificate name, else the operator].
+    #[arg(long = "as", value_name = "CALLER")]
+    pub caller: Option<String>,
     /// JSON instead of tables; lists one object a line.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub credentials: Credentials,
 }
 
 impl Gateway {
     /// A request from whom the command line says.
     pub fn request<T>(&self, message: T) -> Result<Request<T>> {
         let mut request = Request::new(message);
-        let caller = MetadataValue::try_from(self.caller.as_str());
-        let caller = caller.with_context(|| format!("--as {:?} is no caller", self.caller))?;
-        request.metadata_mut().insert(CALLER_KEY, caller);
+        if let Some(caller) = &self.caller {
+            let value = MetadataValue::try_from(caller.as_str());
+            let value = value.with_context(|| format!("--as {caller:?} is no caller"))?;
+            request.metadata_mut().insert(CALLER_KEY, value);
+        }
         Ok(request)
     }
 
     /// A connection.
     pub async fn connect(&self) -> Result<Clients> {
-        Clients::connect(&self.address).await
+        Clients::connect(&self.address, &self.credentials).await
     }
 }
 
 /// What a gateway refused.
 pub(super) fn refused(status: &Status) -> anyhow::Error {
+    // What has a source came from this side: no answer of a gateway arrived.
+    if std::error::Error::source(status).is_some() {
+        let hint = "a gateway with TLS is reached with --ca";
+        return anyhow!("the connection failed: {} ({hint})", status.message());
+    }
     anyhow!("the gateway refused: {}", status.message())
 }
 

@@ -17,7 +17,7 @@ fn moment(at: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
 }
 
-fn rfc3339(at: Option<prost_types::Timestamp>) -> String {
+pub(in crate::cli) fn rfc3339(at: Option<prost_types::Timestamp>) -> String {
     moment(at).map(|at| at.to_string()).unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@ use super::told::{CandidateRow, RulingRow, Shown, Words, applies, print};
 use super::{class, enforcement, place, reason, refused};
 use crate::app::load_policy;
 use crate::cli::connect::Clients;
+use crate::cli::credentials::Credentials;
 use crate::cli::show::say;
 use crate::domain::drug::DrugClass;
 use crate::domain::event::{Payment, Scene};
@@ -26,6 +27,8 @@ pub(super) struct Args {
     /// A running gateway to ask.
     #[arg(long, visible_alias = "gateway", value_name = "ADDRESS")]
     to: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// An institution that the gateway knows, instead of a description.
     #[arg(long, value_name = "CODE", requires = "to")]
     institution: Option<String>,
@@ -232,7 +235,7 @@ impl Args {
 
 async fn ask(address: &str, args: &Args) -> Result<Shown> {
     let request = args.request()?;
-    let mut clients = Clients::connect(address).await?;
+    let mut clients = Clients::connect(address, &args.credentials).await?;
     let answer = clients.policy.explain(request).await.map_err(|status| refused(&status))?.into_inner();
     let ruling = |r: &pb::ReasonRuling| RulingRow {
         reason: reason(r.reason()),

@@ -7,6 +7,7 @@ mod show;
 mod told;
 
 use super::connect::DEFAULT_ADDRESS;
+use super::credentials::Credentials;
 use super::show::say;
 use crate::app::load_policy;
 use crate::grpc::pb;
@@ -69,6 +70,8 @@ pub(super) struct Gateway {
     /// The gateway, on this machine: rules are changed by its operator.
     #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
+    #[command(flatten)]
+    credentials: Credentials,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,

@@ -43,12 +43,12 @@ pub(super) async fn run(command: Command) -> Result<()> {
     let (report, json) = match command {
         Command::Start { files, gateway } => (start(&files, &gateway).await?, gateway.json),
         Command::Show(gateway) => {
-            let mut clients = Clients::connect(&gateway.to).await?;
+            let mut clients = Clients::connect(&gateway.to, &gateway.credentials).await?;
             let answer = clients.policy.get_shadow(pb::GetShadowRequest {}).await;
             (answer.map_err(|status| refused(&status))?.into_inner().report, gateway.json)
         }
         Command::Stop(gateway) => {
-            let mut clients = Clients::connect(&gateway.to).await?;
+            let mut clients = Clients::connect(&gateway.to, &gateway.credentials).await?;
             let answer = clients.policy.stop_shadow(pb::StopShadowRequest {}).await;
             (answer.map_err(|status| refused(&status))?.into_inner().report, gateway.json)
         }
@@ -59,7 +59,7 @@ pub(super) async fn run(command: Command) -> Result<()> {
 
 async fn start(files: &[PathBuf], gateway: &Gateway) -> Result<Option<pb::ShadowReport>> {
     let files = files.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let mut clients = Clients::connect(&gateway.to).await?;
+    let mut clients = Clients::connect(&gateway.to, &gateway.credentials).await?;
     let answer = clients.policy.start_shadow(pb::StartShadowRequest { files }).await;
     Ok(answer.map_err(|status| refused(&status))?.into_inner().report)
 }

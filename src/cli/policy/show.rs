@@ -20,8 +20,8 @@ pub(super) struct Args {
 }
 
 /// Head and settings of the last page, with the rows of all.
-async fn fetch(address: &str) -> Result<pb::GetPolicyResponse> {
-    let mut clients = Clients::connect(address).await?;
+async fn fetch(gateway: &Gateway) -> Result<pb::GetPolicyResponse> {
+    let mut clients = Clients::connect(&gateway.to, &gateway.credentials).await?;
     let mut whole = pb::GetPolicyResponse::default();
     loop {
         let request = pb::GetPolicyRequest { page_token: whole.next_page_token.clone() };
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     if let Some(name) = args.reason.as_deref().filter(|name| Reason::from_name(name).is_none()) {
         bail!("{name:?} is no reason; docs/verdicts.md lists them");
     }
-    let mut policy = fetch(&args.gateway.to).await?;
+    let mut policy = fetch(&args.gateway).await?;
     if let Some(name) = &args.reason {
         policy.rules.retain(|rule| reason(rule.reason()) == name);
     }
@@ -194,7 +194,7 @@ fn to_json(policy: &pb::GetPolicyResponse) -> Value {
 
 /// Lets the gateway read its files again.
 pub(super) async fn reload(gateway: Gateway) -> Result<()> {
-    let mut clients = Clients::connect(&gateway.to).await?;
+    let mut clients = Clients::connect(&gateway.to, &gateway.credentials).await?;
     let done = clients.policy.reload_policy(pb::ReloadPolicyRequest {}).await;
     let done = done.map_err(|status| refused(&status))?.into_inner();
     if gateway.json {

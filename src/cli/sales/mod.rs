@@ -9,6 +9,7 @@ mod sheets;
 mod totals;
 
 use super::connect::{Clients, DEFAULT_ADDRESS};
+use super::credentials::Credentials;
 use super::show::{self, say};
 use crate::clock::Stopwatch;
 use crate::grpc::pb;
@@ -55,6 +56,8 @@ pub(super) struct Args {
     /// The gateway, on this machine: importing is for its operator.
     #[arg(long, visible_alias = "gateway", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     to: String,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Look for duplicates; they go to FILE.findings.csv and are kept with the sale. The first import of a sale
     /// decides.
     #[arg(long)]
@@ -122,7 +125,7 @@ impl Import {
         let started = Stopwatch::start();
         let asked = Asked { find_conflicts: args.findings, count_sold: args.count_sold };
         let sheets = Sheets::open(&args.file, progress.saved())?;
-        let mut clients = Clients::connect(&args.to).await?;
+        let mut clients = Clients::connect(&args.to, &args.credentials).await?;
         let (batches, stream) = mpsc::channel(BATCHES_READ_AHEAD_MAX);
         // A batch without rows: its answer names the ledger before anything is sent to it.
         batches.send(asked.request(0, Vec::new())).await.context("the stream has ended")?;

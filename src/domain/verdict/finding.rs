@@ -126,6 +126,7 @@ impl Caller {
     pub fn may_know(&self, code: InstitutionCode, registered: Option<&Institution>) -> bool {
         match self {
             Self::Operator | Self::Bureau(_) => true,
+            Self::Auditor => false,
             Self::Institution(own) => *own == code,
             Self::Chain(group) => registered.is_some_and(|i| i.chain_group.as_ref() == Some(group)),
         }

@@ -96,7 +96,7 @@ impl Engine {
     pub fn authorize_audit(&self, caller: &Caller) -> Result<(), EngineError> {
         match caller {
             Caller::Operator => Ok(()),
-            Caller::Bureau(_) | Caller::Institution(_) | Caller::Chain(_) => {
+            Caller::Bureau(_) | Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => {
                 Err(EngineError::Denied("only the operator may run an audit".to_owned()))
             }
         }

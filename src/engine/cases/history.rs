@@ -82,7 +82,7 @@ impl Engine {
         reason: &str,
     ) -> Result<CodeHistory, EngineError> {
         let knowledge = self.knowledge.get();
-        if matches!(caller, Caller::Institution(_) | Caller::Chain(_)) {
+        if !matches!(caller, Caller::Bureau(_) | Caller::Operator) {
             let why = "the history of a code names whoever sold it; only a bureau may look at it";
             return Err(EngineError::Denied(why.to_owned()));
         }

@@ -85,6 +85,7 @@ pub(super) fn sight_of(caller: &Caller, knowledge: &Knowledge) -> Sight {
         Caller::Bureau(prefix) => Sight::Division(prefix.clone()),
         Caller::Institution(code) => Sight::Institutions(vec![*code]),
         Caller::Chain(group) => Sight::Institutions(knowledge.registry.members_of(group)),
+        Caller::Auditor => Sight::Institutions(Vec::new()),
     }
 }
 
@@ -93,7 +94,7 @@ pub(super) fn may_see(caller: &Caller, case: &Case, knowledge: &Knowledge) -> bo
     let takes_part = |code: InstitutionCode| match caller {
         Caller::Operator => true,
         Caller::Bureau(prefix) => code.division().is_within(prefix),
-        Caller::Institution(_) | Caller::Chain(_) => {
+        Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => {
             caller.may_know(code, knowledge.registry.institution(code))
         }
     };
@@ -104,7 +105,7 @@ pub(super) fn may_see(caller: &Caller, case: &Case, knowledge: &Knowledge) -> bo
 pub(super) const fn acts_as(caller: &Caller) -> ActorKind {
     match caller {
         Caller::Operator | Caller::Bureau(_) => ActorKind::Bureau,
-        Caller::Institution(_) | Caller::Chain(_) => ActorKind::Institution,
+        Caller::Institution(_) | Caller::Chain(_) | Caller::Auditor => ActorKind::Institution,
     }
 }
 
@@ -115,6 +116,7 @@ pub(super) fn called(caller: &Caller) -> String {
         Caller::Bureau(prefix) => prefix.clone(),
         Caller::Institution(code) => code.to_string(),
         Caller::Chain(group) => group.clone(),
+        Caller::Auditor => "auditor".to_owned(),
     }
 }
 

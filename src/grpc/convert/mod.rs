@@ -1,5 +1,6 @@
 //! The only place where wire types and domain types meet.
 
+mod access;
 mod cases;
 mod cells;
 mod codes;
@@ -12,6 +13,7 @@ mod registry;
 mod request;
 mod response;
 
+pub(super) use access::{access_key, new_key};
 pub(super) use cases::{
     advance, audit_message, audited_days, case_filter, case_message, case_name, cursor, file_format,
     group_by, page_token, summary,

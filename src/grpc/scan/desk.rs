@@ -2,6 +2,7 @@
 //! Knows no stream.
 
 use super::Incoming;
+use crate::domain::access::Principal;
 use crate::domain::party::Caller;
 use crate::engine::{Engine, EngineError};
 use crate::grpc::{dispensing, pb, status, watch};
@@ -21,7 +22,7 @@ const CODES_JUDGED_IN_PLACE_MAX: usize = 64;
 pub(super) struct Desk {
     pub engine: Arc<Engine>,
     pub work: TaskTracker,
-    pub caller: Caller,
+    pub caller: Principal,
 }
 
 /// An answer with what it leaves free.

@@ -7,8 +7,8 @@ mod incoming;
 
 pub use incoming::Incoming;
 
-use super::{Door, pb};
-use crate::domain::party::Caller;
+use super::{Door, caller, pb};
+use crate::domain::access::Principal;
 use crate::telemetry::ScanStream;
 use desk::{Answered, Desk};
 use futures_util::FutureExt;
@@ -44,7 +44,7 @@ pub(super) type Answers = ReceiverStream<Result<pb::ScanResponse, Status>>;
 pub(super) fn open(
     door: &Door,
     limits: ScanLimits,
-    caller: Caller,
+    caller: Principal,
     messages: Streaming<Incoming>,
 ) -> Answers {
     let (answers, under_way) = mpsc::channel(ANSWERS_UNDER_WAY_MAX);
@@ -115,7 +115,11 @@ impl Driver {
                 },
                 Some(answered) = deciding.next(), if !deciding.is_empty() => self.decided.push_back(answered),
                 message = self.messages.message(), if may_read => match message {
-                    Ok(Some(incoming)) => deciding.push(self.take(incoming)),
+                    // A key may have ended meanwhile: then nothing more is looked at.
+                    Ok(Some(incoming)) => match caller::still(&self.desk.engine, &self.desk.caller) {
+                        Ok(()) => deciding.push(self.take(incoming)),
+                        Err(status) => end = Some(Err(status)),
+                    },
                     Ok(None) => end = Some(Ok(())),
                     Err(status) => end = Some(Err(self.unreadable(status))),
                 },

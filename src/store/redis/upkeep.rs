@@ -22,7 +22,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How often it is looked whether Redis lost anything.
 const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the registry is looked at.
-const REGISTRY_EVERY: Duration = Duration::from_secs(1);
+const REGISTRY_EVERY: Duration = Duration::from_millis(200);
 /// How often marks are written, and what was sold: others need it for a warning only.
 const SUMS_EVERY: Duration = Duration::from_secs(1);
 /// How often the checkpoint is written.

@@ -12,12 +12,15 @@ use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
+use tracegate::grpc::pb::admin_service_client::AdminServiceClient;
 use tracegate::grpc::{RIGHTS, Reach, pb};
 
 /// Whoever may speak for the pharmacy, then those who may not. Division 12 begins with the digits of a province, so that
 /// its bureau may load what holds for everybody.
-const OWN: [&str; 3] = ["institution P12010100001", "chain CHAIN-A", "bureau 12"];
-const FOREIGN: [&str; 3] = ["institution P12010100002", "chain CHAIN-B", "bureau 1301"];
+const OWN: [&str; 5] =
+    ["institution P12010100001", "chain CHAIN-A", "bureau 12", "terminal P12010100001", "reader 12"];
+const FOREIGN: [&str; 5] =
+    ["institution P12010100002", "chain CHAIN-B", "bureau 1301", "terminal P12010100002", "reader 1301"];
 
 /// A caller's turn: who, and a number of its own.
 #[derive(Clone, Copy)]
@@ -286,6 +289,29 @@ async fn at_the_bureau(turn: Turn<'_>, method: &str) -> bool {
     }
 }
 
+/// Keys of the pharmacy's counters.
+async fn at_the_keys(turn: Turn<'_>, method: &str) -> bool {
+    let asked = || pb::CreateKeyRequest {
+        identity: format!("terminal {PHARMACY}"),
+        label: turn.id(method),
+        ..pb::CreateKeyRequest::default()
+    };
+    if method == "CreateKey" {
+        return turn
+            .owns("AdminService/CreateKey", asked(), |a: &pb::CreateKeyResponse| !a.secret.is_empty())
+            .await;
+    }
+    // Nobody's word: the operator.
+    let mut admin = AdminServiceClient::new(turn.world.channel.clone());
+    let made = admin.create_key(asked()).await.expect("the operator may").into_inner().key.expect("a key");
+    if method == "ListKeys" {
+        let list = pb::ListKeysRequest::default();
+        return turn.owns("AdminService/ListKeys", list, |a: &pb::ListKeysResponse| !a.keys.is_empty()).await;
+    }
+    let revoke = pb::RevokeKeyRequest { id: made.id };
+    turn.owns("AdminService/RevokeKey", revoke, |_: &pb::RevokeKeyResponse| true).await
+}
+
 /// The pharmacy as a member of a chain.
 fn pharmacy() -> pb::Institution {
     pb::Institution { chain_group: "CHAIN-A".into(), ..institution(PHARMACY) }
@@ -298,7 +324,7 @@ async fn prepare(world: &mut World) {
     world.dispense(dispense(PHARMACY, "sold", &[code(1)])).await;
     world.dispense(dispense(PHARMACY, "again", &[code(1)])).await;
     world.dispense(reminded(PHARMACY, "reminded", 1)).await;
-    for n in 0..6 {
+    for n in 0..10 {
         let hold = dispense(PHARMACY, &format!("hold-{n}"), &[code(100 + n)]);
         world.dispense(pb::DispenseRequest { hold: true, ..hold }).await;
         world.dispense(dispense(PHARMACY, &format!("void-{n}"), &[code(200 + n)])).await;
@@ -314,14 +340,15 @@ async fn what_is_for_ones_own_is_refused_about_others() {
     let elsewhere = BTreeSet::from(["PolicyService/GetShadow"]);
     let mut walked = 0;
     for right in RIGHTS.iter().filter(|right| !elsewhere.contains(right.method)) {
-        let reaches = [right.institution, right.chain, right.bureau];
+        let reaches = [right.institution, right.chain, right.bureau, right.terminal, right.reader];
         let callers = OWN.iter().zip(FOREIGN).zip(reaches).zip(0..);
         for (((own, foreign), _), n) in callers.filter(|(((..), reach), _)| *reach == Reach::Own) {
-            for (caller, is_own, n) in [(*own, true, n), (foreign, false, n + 3)] {
+            for (caller, is_own, n) in [(*own, true, n), (foreign, false, n + 5)] {
                 let turn = Turn { world: &world, caller, n };
                 let owns = match right.method.split_once('/') {
                     Some(("DispensingService", method)) => at_the_counter(turn, method).await,
                     Some(("BureauService", "PutMakersErrors")) => at_the_lists(turn, right.method).await,
+                    Some(("AdminService", method)) => at_the_keys(turn, method).await,
                     Some(("BureauService", _)) => at_the_bureau(turn, right.method).await,
                     _ => at_the_lists(turn, right.method).await,
                 };
@@ -330,9 +357,9 @@ async fn what_is_for_ones_own_is_refused_about_others() {
             }
         }
     }
-    assert!(walked > 100, "{walked}");
+    assert!(walked > 150, "{walked}");
     // Nothing of what others tried stands.
-    for n in 3..6 {
+    for n in 5..10 {
         let sold = world.outcome(PHARMACY, &format!("Dispense-{n}")).await;
         assert_eq!(sold.state(), pb::OutcomeState::Never, "{OTHER_PHARMACY} and others sold nothing: {n}");
     }

@@ -24,7 +24,7 @@ use tracegate::domain::tally::Month;
 use tracegate::engine::{Engine, Limits};
 use tracegate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use tracegate::grpc::pb::registry_service_server::RegistryServiceServer;
-use tracegate::grpc::{Dispensing, Door, Registries, ScanLimits};
+use tracegate::grpc::{Dispensing, Door, Gate, Registries, ScanLimits, Trust};
 use tracegate::index::IndexOptions;
 use tracegate::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use tracegate::store::{
@@ -242,7 +242,9 @@ impl HeldWorld {
         let limits = ScanLimits { in_flight_max, in_flight_bytes_max, age_max: Duration::from_secs(3600) };
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let trust = Trust { word: true, local_key: None };
         let router = Server::builder()
+            .layer(Gate::new(Arc::clone(&door.engine), trust))
             .add_service(DispensingServiceServer::new(Dispensing(door.clone(), limits)))
             .add_service(RegistryServiceServer::new(Registries(door)));
         tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));

@@ -1,5 +1,6 @@
 //! Helpers of the integration tests: gateways on free ports, documents, waiting for what must come true.
 
+pub mod certificates;
 pub mod process;
 pub mod redis;
 pub mod world;

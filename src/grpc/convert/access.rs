@@ -1,0 +1,30 @@
+//! Keys.
+
+use super::super::pb;
+use super::timestamp;
+use crate::domain::access::AccessKey;
+use crate::engine::NewKey;
+
+/// A key that shall be made.
+pub(crate) fn new_key(wire: pb::CreateKeyRequest) -> NewKey {
+    NewKey {
+        identity: wire.identity,
+        label: wire.label,
+        valid_days: wire.valid_days,
+        replaces: wire.replaces_id,
+        overlap_hours: wire.overlap_hours,
+    }
+}
+
+/// A key without its secret.
+pub(crate) fn access_key(key: &AccessKey) -> pb::AccessKey {
+    pb::AccessKey {
+        id: key.id.clone(),
+        identity: key.identity.to_string(),
+        label: key.label.clone(),
+        created_at: Some(timestamp(key.created_at)),
+        created_by: key.created_by.clone(),
+        expires_at: Some(timestamp(key.expires_at)),
+        revoked_at: key.revoked_at.map(timestamp),
+    }
+}
