@@ -137,7 +137,7 @@ impl Gateway {
         gauges.look().await;
         let mut watchers = follow_fleet(&engine, &stop);
         watchers.extend(audit_nightly(config, &engine, &stop));
-        watchers.push(tokio::spawn(measure(gauges, metrics.clone())));
+        watchers.push(tokio::spawn(measure(gauges, Arc::clone(&engine), metrics.clone())));
         watchers.extend(tls.clone().map(|tls| tokio::spawn(door::follow_files(tls, stop.clone()))));
         if let Some(listener) = http {
             let (store, index) = (store.state(), keeper.state());
@@ -288,13 +288,14 @@ const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks at what is not counted as it happens. Also empties what waits to be added up: without it, a gateway that
 /// nobody scrapes would keep every duration it ever measured.
-async fn measure(mut gauges: Gauges, metrics: PrometheusHandle) {
+async fn measure(mut gauges: Gauges, engine: Arc<Engine>, metrics: PrometheusHandle) {
     let started_at = SystemClock.now().as_millisecond() as f64 / 1000.0;
     let mut looks = tokio::time::interval(MEASURE_EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
         gauges.look().await;
+        engine.forget_idle_callers();
         telemetry::process_measured(started_at);
         metrics.run_upkeep();
     }

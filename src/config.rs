@@ -11,7 +11,7 @@ use crate::index::IndexOptions;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::TraceOptions;
-use door::{RawAccess, RawGrpc, RawTls};
+use door::{RawAccess, RawCallers, RawGrpc, RawTls};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -79,6 +79,7 @@ struct Raw {
     grpc: RawGrpc,
     tls: RawTls,
     access: RawAccess,
+    callers: RawCallers,
     http: RawHttp,
     store: RawStore,
     redis: RawRedis,
@@ -224,6 +225,7 @@ impl Raw {
         self.grpc
             .numbers()
             .into_iter()
+            .chain(self.callers.numbers())
             .chain(own)
             .chain(self.store.numbers())
             .chain(self.redis.numbers())
@@ -235,6 +237,7 @@ impl Raw {
             grpc,
             tls,
             access,
+            callers,
             http: _,
             store,
             redis,
@@ -247,7 +250,7 @@ impl Raw {
             telemetry,
         } = self;
         Config {
-            grpc: grpc.into_grpc(listen),
+            grpc: grpc.into_grpc(listen, &callers),
             access: access.into_access(tls),
             http_listen,
             store: store.embedded(),
@@ -272,6 +275,7 @@ impl Raw {
                 rows_per_import_batch_max: limits.rows_per_import_batch_max,
                 import_batches_in_flight_max: limits.import_batches_in_flight_max,
                 provisional_answers_max: limits.provisional_answers_max,
+                callers: callers.limits(),
             },
             drain_max: seconds(shutdown.drain_seconds_max),
             log: Log { level: log.level, json: log.format == "json" },

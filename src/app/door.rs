@@ -118,7 +118,7 @@ pub(super) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let bytes = grpc.message_bytes_max;
-    let gate = Gate::new(Arc::<Engine>::clone(&door.engine), trust);
+    let gate = Gate::new(Arc::<Engine>::clone(&door.engine), trust, grpc.admission);
     let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
     let histories = HistoryServiceServer::new(Histories(door.clone()));
     let bureaus = BureauServiceServer::new(Bureaus(door.clone(), grpc.connection_age_max));

@@ -1,7 +1,8 @@
 //! The gRPC door: where it listens, what callers may take, how they are known.
 
 use super::{address, seconds};
-use crate::grpc::{ConnectionLimits, TlsFiles};
+use crate::engine::CallerLimits;
+use crate::grpc::{AdmissionLimits, ConnectionLimits, TlsFiles};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Grpc {
     pub requests_per_connection_max: usize,
     /// What callers may take of connections.
     pub connections: ConnectionLimits,
+    /// What is worked on at the same time.
+    pub admission: AdmissionLimits,
     /// Age at which a connection is closed.
     pub connection_age_max: Duration,
     /// Longest request.
@@ -48,6 +51,7 @@ pub(super) struct RawGrpc {
     listen: String,
     message_bytes_max: u32,
     requests_per_connection_max: u32,
+    requests_in_flight_max: u32,
     connections_max: u32,
     connections_per_address_max: u32,
     handshake_seconds_max: u32,
@@ -57,6 +61,35 @@ pub(super) struct RawGrpc {
     stream_window_bytes: u32,
     connection_window_bytes: u32,
     reflection: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawCallers {
+    pub streams_max: u32,
+    requests_per_second_max: u32,
+    requests_burst_max: u32,
+    strange_codes_per_hour_max: u32,
+}
+
+impl RawCallers {
+    /// Numbers with what makes sense of them.
+    pub fn numbers(&self) -> Vec<(&'static str, u64, u64, u64)> {
+        let most = u32::MAX.into();
+        vec![
+            ("callers.streams_max", self.streams_max.into(), 1, 1 << 20),
+            ("callers.requests_per_second_max", self.requests_per_second_max.into(), 1, most),
+            ("callers.requests_burst_max", self.requests_burst_max.into(), 1, most),
+            ("callers.strange_codes_per_hour_max", self.strange_codes_per_hour_max.into(), 1, most),
+        ]
+    }
+
+    pub const fn limits(&self) -> CallerLimits {
+        CallerLimits {
+            requests_per_second_max: self.requests_per_second_max,
+            requests_burst_max: self.requests_burst_max,
+            strange_codes_per_hour_max: self.strange_codes_per_hour_max,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +111,7 @@ impl RawGrpc {
         vec![
             ("grpc.message_bytes_max", self.message_bytes_max.into(), 1 << 10, 1 << 30),
             ("grpc.requests_per_connection_max", self.requests_per_connection_max.into(), 1, 1 << 20),
+            ("grpc.requests_in_flight_max", self.requests_in_flight_max.into(), 1, 1 << 20),
             ("grpc.connections_max", self.connections_max.into(), 1, 1 << 20),
             ("grpc.connections_per_address_max", self.connections_per_address_max.into(), 1, 1 << 20),
             ("grpc.handshake_seconds_max", self.handshake_seconds_max.into(), 1, 300),
@@ -94,7 +128,7 @@ impl RawGrpc {
         address("grpc.listen", &self.listen, mistakes)
     }
 
-    pub fn into_grpc(self, listen: SocketAddr) -> Grpc {
+    pub fn into_grpc(self, listen: SocketAddr, callers: &RawCallers) -> Grpc {
         let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         Grpc {
             listen,
@@ -104,6 +138,10 @@ impl RawGrpc {
                 connections_max: size(self.connections_max),
                 connections_per_address_max: size(self.connections_per_address_max),
                 handshake_max: seconds(self.handshake_seconds_max),
+            },
+            admission: AdmissionLimits {
+                requests_in_flight_max: size(self.requests_in_flight_max),
+                streams_per_caller_max: size(callers.streams_max),
             },
             connection_age_max: seconds(self.connection_age_seconds_max),
             request_max: seconds(self.request_seconds_max),

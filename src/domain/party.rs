@@ -193,7 +193,7 @@ impl Institution {
 }
 
 /// Who is calling, as far as visibility is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// One institution: learns "you" or "another institution".
     Institution(InstitutionCode),

@@ -23,9 +23,13 @@ impl Engine {
     /// What the verdict of a document would be. Changes nothing.
     pub async fn check(&self, caller: &Caller, document: Document) -> Result<Reply, EngineError> {
         self.authorize(caller, document.institution)?;
+        self.charge(caller)?;
         self.limits.check_document(&document)?;
+        let (institution, codes) =
+            (document.institution, document.lines.iter().map(|line| line.scanned.len()).sum());
         let body = Recorded::Dispense { document, hold: false };
-        let (answer, ..) = self.judge(Ask::Index, &body, "").await?;
+        let (answer, _, facts) = self.judge(Ask::Index, &body, "").await?;
+        self.charge_looks(caller, institution, codes, &facts)?;
         Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
     }
 
@@ -100,6 +104,7 @@ impl Engine {
         let institution = body.institution();
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
+        self.charge_for(caller, &key).await?;
         let _in_flight = self.in_flight.enter(&key);
         let (call, started) = (call_of(&body), Stopwatch::start());
         let asks = std::iter::once(Ask::Index).chain(std::iter::repeat(Ask::Ledger));

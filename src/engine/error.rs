@@ -2,6 +2,7 @@
 
 use super::policy::PolicyMistake;
 use crate::store::{CommitError, StoreError};
+use std::time::Duration;
 
 /// Why a call was refused. Texts are for the caller: they say what is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +60,19 @@ pub enum EngineError {
     /// The store does not take it.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The caller takes more than it may.
+    #[error("too many {of} by this caller; wait {} ms and send it again", .after.as_millis().max(1))]
+    Overrun {
+        /// Of what.
+        of: &'static str,
+        /// How long to wait.
+        after: Duration,
+    },
+    /// All callers together ask for more than the gateway can work on.
+    #[error(
+        "the gateway has as many requests as it can work on; send this one again, with the same request id"
+    )]
+    Overloaded,
     /// Nobody knows whether it was recorded.
     #[error("in doubt whether it was recorded: {0}. Ask GetOutcome with the same request id")]
     InDoubt(String),
@@ -93,13 +107,15 @@ impl EngineError {
             Self::Store(StoreError::Away(_)) => "store_away",
             Self::Store(StoreError::Undecided) => "undecided",
             Self::InDoubt(_) => "in_doubt",
+            Self::Overrun { .. } => "overrun",
+            Self::Overloaded => "overload",
         }
     }
 
     /// Whether the same call may succeed later without anybody doing anything.
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::Contended | Self::InDoubt(_) => true,
+            Self::Contended | Self::InDoubt(_) | Self::Overrun { .. } | Self::Overloaded => true,
             Self::Store(error) => error.retryable(),
             Self::Invalid { .. }
             | Self::DifferentBody { .. }
@@ -150,6 +166,8 @@ mod tests {
             EngineError::Store(StoreError::Away(why())),
             EngineError::Store(StoreError::Undecided),
             EngineError::InDoubt(why()),
+            EngineError::Overloaded,
+            EngineError::Overrun { of: "requests", after: Duration::ZERO },
         ];
         let kinds: BTreeSet<_> = errors.iter().map(EngineError::kind).collect();
         assert_eq!(kinds, BTreeSet::from(REFUSALS));

@@ -1,6 +1,6 @@
 //! Everything a request may bring has a limit; the error names it.
 
-use super::{EngineError, PolicyText};
+use super::{CallerLimits, EngineError, PolicyText};
 use crate::domain::document::{Document, Line, PastEvent, ReturnDocument};
 use crate::domain::outcome::REQUEST_ID_BYTES_MAX;
 use crate::domain::purchase::PurchaseRecord;
@@ -30,6 +30,8 @@ pub struct Limits {
     pub import_batches_in_flight_max: usize,
     /// Answers that are given while the ledger is away, and wait for it.
     pub provisional_answers_max: usize,
+    /// What each caller may take.
+    pub callers: CallerLimits,
 }
 
 impl Default for Limits {
@@ -44,6 +46,7 @@ impl Default for Limits {
             rows_per_import_batch_max: 5_000,
             import_batches_in_flight_max: 4,
             provisional_answers_max: 200_000,
+            callers: CallerLimits::default(),
         }
     }
 }

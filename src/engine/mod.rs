@@ -5,6 +5,7 @@
 //! the future run to its end: a claim must not be dropped between judgement and record.
 
 mod access;
+mod allowance;
 mod attempt;
 mod cases;
 mod compliance;
@@ -34,6 +35,7 @@ mod tally;
 
 pub use crate::index::cases::{CaseFilter, Cursor, Range, Summary};
 pub use access::{KeysPage, NewKey, NotLetIn, hash_of_secret, random_text};
+pub use allowance::CallerLimits;
 pub use cases::{
     Advance, Audited, CaseView, CasesPage, CodeHistory, HistoryEvent, InvolvedView, Look, Money, WatchedCase,
 };
@@ -64,6 +66,7 @@ use crate::index::cases::CaseIndex;
 use crate::index::{Index, IndexOptions, Seen, Sighting};
 use crate::store::{Store, StoreState};
 use crate::telemetry;
+use allowance::Allowance;
 use desk::Desk;
 use dispense::is_overfull;
 use jiff::Timestamp;
@@ -84,6 +87,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     knowledge: KnowledgeCell,
     limits: Limits,
+    allowance: Allowance,
     index: Arc<Index>,
     case_index: Arc<CaseIndex>,
     /// Cases and tallies follow from what is recorded; only a measurement of what that costs turns it off.
@@ -180,6 +184,7 @@ impl Engine {
             clock,
             knowledge,
             limits,
+            allowance: Allowance::new(limits.callers),
             index,
             case_index: Arc::default(),
             keeps_books: true,

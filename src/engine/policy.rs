@@ -217,6 +217,8 @@ fn unusable(error: EngineError) -> EngineError {
         | EngineError::NotFound(_)
         | EngineError::Contended
         | EngineError::Store(_)
+        | EngineError::Overrun { .. }
+        | EngineError::Overloaded
         | EngineError::InDoubt(_)) => other,
     }
 }

@@ -53,6 +53,7 @@ impl Engine {
     ) -> Result<Reply, EngineError> {
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
+        self.charge_for(caller, &key).await?;
         let hold_key = request_key(institution, &settlement.dispense_request_id)?;
         self.limits.check_text("settlement_id", Some(&settlement.settlement_id))?;
         check_money("amount", Some(settlement.amount))?;
@@ -165,6 +166,7 @@ impl Engine {
     ) -> Result<(Reply, Vec<String>), EngineError> {
         self.authorize(caller, institution)?;
         let key = request_key(institution, request_id)?;
+        self.charge_for(caller, &key).await?;
         let body = match &target {
             VoidTarget::Request(id) => {
                 request_key(institution, id)?;

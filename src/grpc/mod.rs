@@ -4,6 +4,7 @@
 //! away does not stop a claim half way. What changes nothing is done where it is asked.
 
 mod admin;
+mod admission;
 mod bureau;
 mod caller;
 mod codec;
@@ -21,6 +22,7 @@ mod status;
 mod watch;
 
 pub use admin::Admin;
+pub use admission::AdmissionLimits;
 pub use bureau::Bureaus;
 pub use caller::{CALLER_KEY, Peer, Trust};
 pub use dispensing::Dispensing;

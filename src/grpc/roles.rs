@@ -3,10 +3,14 @@
 //!
 //! A method that is not in the table is refused: whoever adds one must say who may call it.
 
+use super::admission::{Admission, AdmissionLimits, Kept, Place};
 use super::caller::{self, Trust};
+use super::{pb, status};
 use crate::domain::access::{Principal, Role};
 use crate::engine::Engine;
-use std::collections::HashMap;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -183,45 +187,97 @@ pub struct Gate(Arc<Gatekeeper>);
 struct Gatekeeper {
     engine: Arc<Engine>,
     trust: Trust,
-    rights: HashMap<String, Right>,
+    admission: Admission,
+    rights: HashMap<String, Method>,
+}
+
+/// A method as the gate knows it.
+#[derive(Debug, Clone, Copy)]
+struct Method {
+    right: Right,
+    /// More than one message, one way or the other.
+    streams: bool,
+}
+
+/// A call that may be made.
+struct LetIn {
+    /// Who makes it; `None` = nobody need say who they are.
+    caller: Option<Principal>,
+    place: Option<Place>,
+    streams: bool,
+}
+
+/// What the use case itself charges its caller for: it knows which requests are known, and counts the messages of a stream.
+const CHARGED_BY_USE_CASE: [&str; 7] = [
+    "DispensingService/Check",
+    "DispensingService/Dispense",
+    "DispensingService/Confirm",
+    "DispensingService/Void",
+    "DispensingService/Return",
+    "DispensingService/Report",
+    "DispensingService/Scan",
+];
+
+/// Service and method of what has more than one message, one way or the other.
+fn streaming_methods() -> HashSet<String> {
+    let files = FileDescriptorSet::decode(pb::DESCRIPTORS).unwrap_or_default().file;
+    let mut streaming = HashSet::new();
+    for service in files.iter().flat_map(|file| &file.service) {
+        let methods = service.method.iter().filter(|m| m.client_streaming() || m.server_streaming());
+        streaming.extend(methods.map(|method| format!("{}/{}", service.name(), method.name())));
+    }
+    streaming
 }
 
 impl Gate {
-    /// A gate that holds calls against [`RIGHTS`].
-    pub fn new(engine: Arc<Engine>, trust: Trust) -> Self {
-        let path = |right: Right| (format!("/{PACKAGE}.{}", right.method), right);
-        let rights = RIGHTS.into_iter().map(path).collect();
-        Self(Arc::new(Gatekeeper { engine, trust, rights }))
+    /// A gate that holds calls against [`RIGHTS`] and limits.
+    pub fn new(engine: Arc<Engine>, trust: Trust, limits: AdmissionLimits) -> Self {
+        let streaming = streaming_methods();
+        let method = |right: Right| {
+            let streams = streaming.contains(right.method);
+            (format!("/{PACKAGE}.{}", right.method), Method { right, streams })
+        };
+        let rights = RIGHTS.into_iter().map(method).collect();
+        Self(Arc::new(Gatekeeper { engine, trust, admission: Admission::new(limits), rights }))
     }
 }
 
 impl Gatekeeper {
-    /// The caller of a call that may be made; `None` = nobody need say who they are.
-    fn let_in(&self, request: &Request<Body>) -> Result<Option<Principal>, Status> {
+    fn let_in(&self, request: &Request<Body>) -> Result<LetIn, Status> {
         let path = request.uri().path();
+        let free = LetIn { caller: None, place: None, streams: false };
         if path.starts_with(HEALTH) {
-            return Ok(None);
+            return Ok(free);
         }
         let caller = || caller::of_call(&self.engine, &self.trust, request);
         if path.starts_with(REFLECTION) {
-            return match caller()?.identity.role() {
-                Role::Operator => Ok(None),
-                _ => Err(Status::permission_denied("only the operator may list services")),
-            };
+            if caller()?.identity.role() == Role::Operator {
+                return Ok(free);
+            }
+            return Err(Status::permission_denied("only the operator may list services"));
         }
-        let Some(right) = self.rights.get(path) else {
+        let Some(Method { right, streams }) = self.rights.get(path) else {
             return Err(Status::unimplemented("this gateway has no such method"));
         };
+        // Before anything is looked up: under overload a refusal must cost next to nothing.
+        let place = if *streams { None } else { Some(self.admission.call().map_err(|e| status::of(&e))?) };
         let caller = caller()?;
-        match right.reach(caller.identity.role()) {
-            Reach::Own | Reach::Everybody => Ok(Some(caller)),
-            Reach::Nobody => Err(Status::permission_denied(format!(
+        if right.reach(caller.identity.role()) == Reach::Nobody {
+            return Err(Status::permission_denied(format!(
                 "{} may not call {}; these may: {} (docs/roles.md)",
                 caller.identity,
                 right.method,
                 right.callers()
-            ))),
+            )));
         }
+        if !CHARGED_BY_USE_CASE.contains(&right.method) {
+            self.engine.charge(&caller).map_err(|e| status::of(&e))?;
+        }
+        let place = match place {
+            None => self.admission.stream(&caller).map_err(|e| status::of(&e))?,
+            Some(place) => place,
+        };
+        Ok(LetIn { caller: Some(caller), place: Some(place), streams: *streams })
     }
 }
 
@@ -256,11 +312,18 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         match self.gate.0.let_in(&request) {
-            Ok(caller) => {
+            Ok(LetIn { caller, place, streams }) => {
                 if let Some(caller) = caller {
                     request.extensions_mut().insert(caller);
                 }
-                Box::pin(self.inner.call(request))
+                let answering = self.inner.call(request);
+                Box::pin(async move {
+                    let answer = answering.await;
+                    match place {
+                        Some(place) if streams => Ok(answer?.map(|body| Body::new(Kept::new(body, place)))),
+                        Some(_) | None => answer,
+                    }
+                })
             }
             Err(refused) => Box::pin(std::future::ready(Ok(refused.into_http()))),
         }

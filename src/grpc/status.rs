@@ -28,12 +28,19 @@ pub(super) fn of(error: &EngineError) -> Status {
         | EngineError::NotFound(_)
         | EngineError::Contended
         | EngineError::Store(_)
+        | EngineError::Overrun { .. }
+        | EngineError::Overloaded
         | EngineError::InDoubt(_) => ErrorDetails::new(),
     };
     if error.retryable() {
-        details.set_retry_info(Some(RETRY_AFTER));
+        details.set_retry_info(Some(retry_after(error)));
     }
     Status::with_error_details(code_of(error), clipped(error.to_string()), details)
+}
+
+/// How long to wait before the same is sent again.
+const fn retry_after(error: &EngineError) -> Duration {
+    if let EngineError::Overrun { after, .. } = error { *after } else { RETRY_AFTER }
 }
 
 /// The same as a message of a stream.
@@ -46,7 +53,7 @@ pub(super) fn scan_error(error: &EngineError) -> pb::ScanError {
         field: field.to_owned(),
         retryable,
         retry_after: retryable
-            .then(|| prost_types::Duration { seconds: 0, nanos: RETRY_AFTER.subsec_nanos().cast_signed() }),
+            .then(|| prost_types::Duration::try_from(retry_after(error)).unwrap_or_default()),
     }
 }
 
@@ -67,6 +74,7 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::Denied(_) => Code::PermissionDenied,
         EngineError::NotFound(_) => Code::NotFound,
         EngineError::Contended | EngineError::Store(_) | EngineError::InDoubt(_) => Code::Unavailable,
+        EngineError::Overrun { .. } | EngineError::Overloaded => Code::ResourceExhausted,
     };
     telemetry::refused(error.kind());
     if code == Code::Unavailable {

@@ -12,7 +12,7 @@ pub const CALLS: [&str; 6] =
 /// The verdicts.
 pub const VERDICTS: [&str; 4] = ["ALLOW", "REMIND", "BLOCK", "PENDING"];
 /// Why a request got no answer.
-pub const REFUSALS: [&str; 15] = [
+pub const REFUSALS: [&str; 17] = [
     "invalid",
     "different_body",
     "closed",
@@ -27,6 +27,8 @@ pub const REFUSALS: [&str; 15] = [
     "store_away",
     "undecided",
     "in_doubt",
+    "overrun",
+    "overload",
     "policy",
 ];
 /// Why a connection is closed before it begins.

@@ -3,6 +3,7 @@
 mod commands;
 mod connections;
 mod keys;
+mod limits;
 mod tls;
 
 use crate::support::certificates::{Authority, Certified};

@@ -3,7 +3,7 @@
 
 mod damage;
 mod endings;
-mod held;
+pub mod held;
 mod pressure;
 mod raw;
 mod verdicts;

@@ -158,6 +158,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whose event it is.
+    pub fn institution(&self) -> InstitutionCode {
+        match self {
+            Self::Sale(sale) => sale.institution,
+            Self::Return(back) => back.institution,
+            Self::Movement(movement) => movement.institution,
+            Self::Annulled(event) => event.institution(),
+        }
+    }
+
     /// Whether two records are of one event: what became of it since, and what was found about it, may differ.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {

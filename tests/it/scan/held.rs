@@ -226,13 +226,24 @@ pub struct HeldWorld {
 
 impl HeldWorld {
     pub async fn start(in_flight_max: usize, in_flight_bytes_max: usize) -> Self {
+        let config = Config::built_in().expect("the defaults are valid");
+        Self::open(config, in_flight_max, in_flight_bytes_max).await
+    }
+
+    /// One that works on so many calls at the same time.
+    pub async fn start_admitting(requests_in_flight_max: usize) -> Self {
+        let mut config = Config::built_in().expect("the defaults are valid");
+        config.grpc.admission.requests_in_flight_max = requests_in_flight_max;
+        Self::open(config, 1024, 1 << 20).await
+    }
+
+    async fn open(config: Config, in_flight_max: usize, in_flight_bytes_max: usize) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let options = EmbeddedOptions { disk_free_bytes_min: 1, ..EmbeddedOptions::default() };
         let inner = EmbeddedStore::open(dir.path(), &options).expect("the store opens");
         let (sender, waiting) = watch::channel(0);
         let permits = Arc::new(Semaphore::new(0));
         let store = Arc::new(HeldStore { inner, permits: Arc::clone(&permits), waiting: sender });
-        let config = Config::built_in().expect("the defaults are valid");
         let policies = tracegate::app::open_policies(&config).await.expect("the built-in policy");
         let clock = Arc::new(ManualClock::at(at(9, 0)));
         let engine = Engine::start(store, clock, policies, Limits::default(), IndexOptions::default());
@@ -244,7 +255,7 @@ impl HeldWorld {
         let address = listener.local_addr().expect("an address");
         let trust = Trust { word: true, local_key: None };
         let router = Server::builder()
-            .layer(Gate::new(Arc::clone(&door.engine), trust))
+            .layer(Gate::new(Arc::clone(&door.engine), trust, config.grpc.admission))
             .add_service(DispensingServiceServer::new(Dispensing(door.clone(), limits)))
             .add_service(RegistryServiceServer::new(Registries(door)));
         tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
