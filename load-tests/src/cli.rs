@@ -40,6 +40,8 @@ const EXAMPLES: &str = "Examples:
   load-tests check --seconds 20 --rounds 5       longer, for a noisy machine
   load-tests check --sold                        of codes that were sold before
   load-tests dispense --rate 2000 --poisson      at a given rate, arrivals as of independent callers
+  load-tests overload                            a flood: what is kept of the peak, how quickly the rest is refused
+  load-tests hostile                             well-behaved callers beside hostile ones
   load-tests engine                              the engine's own work, no gRPC, no sync
   load-tests import --codes 1000000              past sales through `tracegate import sales`
   load-tests scale --large 10000000              disk, memory, speed and start with 10 million sold codes
@@ -55,6 +57,12 @@ enum Command {
     /// Dispense over streams: beside an empty stream, and beside unary dispense.
     #[command(after_help = "Example:\n  load-tests scan --seconds 10 --rounds 5")]
     Scan(LoadArgs),
+    /// Three times as many documents as the gateway can take: what it keeps of its peak, and how quickly it refuses.
+    #[command(after_help = "Example:\n  load-tests overload --seconds 5 --rounds 3")]
+    Overload(LoadArgs),
+    /// Well-behaved callers beside hostile ones: silent and dribbling connections, streams left open, garbage.
+    #[command(after_help = "Example:\n  load-tests hostile --seconds 5 --rounds 3")]
+    Hostile(LoadArgs),
     /// Check documents: as dispense, but nothing is claimed.
     Check(CheckArgs),
     /// The engine's own work for one document, in processor time; no gRPC and no sync.
@@ -236,6 +244,8 @@ async fn run_command(command: Command) -> Result<()> {
     match command {
         Command::Dispense(args) => finish(scenarios::dispense(args.settings()?).await?, &args.output),
         Command::Scan(args) => finish(scenarios::scan(args.settings()?).await?, &args.output),
+        Command::Overload(args) => finish(scenarios::overload(args.settings()?).await?, &args.output),
+        Command::Hostile(args) => finish(scenarios::hostile(args.settings()?).await?, &args.output),
         Command::Check(args) => {
             finish(scenarios::check(args.load.settings()?, args.sold).await?, &args.load.output)
         }

@@ -51,6 +51,39 @@ pub fn gateway() -> PathBuf {
     path
 }
 
+/// A small run of a scenario.
+fn small(scenario: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("result.json");
+    let gateway = gateway();
+    let small = "--seconds 1 --warm-up-seconds 0 --rounds 1 --connections 2 --in-flight 4 --institutions 20 --drugs 10";
+    let mut args: Vec<&str> = std::iter::once(scenario).chain(small.split(' ')).collect();
+    args.extend(["--gateway", gateway.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let json = written(&out, &run(&args));
+    check(&json, &EVERY_REPORT);
+    json
+}
+
+#[test]
+fn a_flood_is_counted_by_what_became_of_it() {
+    let json = small("overload");
+    check(&json, &["/result/kept/median", "/result/rounds/0/refused_mean_us"]);
+    let number = |path: &str| json.pointer(path).and_then(Value::as_u64).expect("a number");
+    let (answered, refused) = (number("/result/rounds/0/answered"), number("/result/rounds/0/refused"));
+    assert!(answered > 0, "{json:#}");
+    assert_eq!(answered + refused, number("/result/rounds/0/flood/requests"), "{json:#}");
+}
+
+#[test]
+fn hostile_callers_are_let_in_as_far_as_the_limits_say() {
+    let json = small("hostile");
+    check(&json, &["/result/kept/median", "/result/grown_mib/median"]);
+    let number = |path: &str| json.pointer(path).and_then(Value::as_u64).expect("a number");
+    assert_eq!(number("/result/rounds/0/silent"), 500);
+    assert!(number("/result/rounds/0/streams/0") <= 64, "{json:#}");
+    assert!(number("/result/rounds/0/garbage/0") > 0, "{json:#}");
+}
+
 #[test]
 fn a_run_against_a_gateway_is_written_with_all_that_belongs_to_it() {
     let folder = tempfile::tempdir().unwrap();
