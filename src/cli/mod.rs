@@ -1,6 +1,8 @@
-//! Door 3: the command line, for people and scripts. Everything that touches data goes through the gRPC door.
+//! Door 3: the command line, for people and scripts. Everything that touches data goes through the gRPC
+//! door; only the audit trail is read from the disk: whoever checks a gateway must not have to ask it.
 
 mod audit;
+mod audit_trail;
 mod cases;
 mod check;
 mod connect;
@@ -59,6 +61,8 @@ enum Command {
     Cases(cases::Args),
     /// Judge a day or a month again with what is known now (复核).
     Audit(audit::Args),
+    /// Who changed rules, registry, keys and cases, and who looked at what: read, and checked (审计记录).
+    AuditTrail(audit_trail::Args),
     /// Everything that is recorded of a code, whoever sold it; each look is recorded (追溯码流向).
     History(history::Args),
     /// What cases add up to: by division, institution, drug, class, day or month (统计报表).
@@ -93,6 +97,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Check(args) => check::run(args).await,
         Command::Cases(args) => cases::run(args).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::AuditTrail(args) => audit_trail::run(args).await,
         Command::History(args) => history::run(args).await,
         Command::Report(args) => report::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,

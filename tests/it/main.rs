@@ -11,6 +11,7 @@
 
 mod acceptance;
 mod access;
+mod audit_trail;
 mod bureau;
 mod crash;
 mod days;
