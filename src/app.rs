@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::domain::party::Caller;
+use crate::domain::access::Principal;
 use crate::engine::{
     Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping, Policies, PolicyMistake, PolicySource,
 };
@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::redis::{self, RedisStore};
 use crate::telemetry;
+use crate::trail::{TRAIL_DIR, Trail};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
@@ -117,8 +118,7 @@ impl Gateway {
         let tls = door::open_tls(&config.access)?;
         let policies = open_policies(config).await?;
         let store = open_store(config, clock.now()).await?;
-        let engine = Engine::start(Arc::clone(&store), clock, policies, config.limits, config.index).await?;
-        let engine = Arc::new(engine);
+        let engine = start_engine(config, Arc::clone(&store), clock, policies).await?;
         let version = engine.knowledge().policy.version();
         let work = TaskTracker::new();
         let stop = CancellationToken::new();
@@ -182,7 +182,7 @@ impl Gateway {
     /// Reads the policy files again, as `ReloadPolicy` does. A bad file leaves the old policy in force; the log
     /// tells what came of it.
     pub async fn reload_policy(&self) {
-        drop(self.engine.reload_policy(&Caller::Operator).await);
+        drop(self.engine.reload_policy(&Principal::OPERATOR).await);
     }
 
     /// Reads the files of TLS again; what cannot be used leaves the old in force.
@@ -219,6 +219,7 @@ impl Gateway {
             tracing::error!(%error, "whoever keeps the index ended in a panic");
         }
         self.keeper.save().await;
+        self.engine.trail().close().await;
         self.watchers.iter().for_each(JoinHandle::abort);
         tracing::info!("stopped");
     }
@@ -281,6 +282,25 @@ async fn open_store(config: &Config, now: Timestamp) -> Result<Arc<dyn Store>, S
     let (dir, options) = (config.data_dir.clone(), config.store.clone());
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(Path::new(&dir), &options)).await?;
     Ok(Arc::new(opened?))
+}
+
+/// The engine, with its audit trail. Counters need none: where it cannot be opened, the gateway starts all the same, and
+/// refuses whatever needs an entry.
+async fn start_engine(
+    config: &Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    policies: Policies,
+) -> Result<Arc<Engine>, StartError> {
+    let opened = Trail::open(&config.data_dir.join(TRAIL_DIR), clock.now()).await;
+    let trail = opened.unwrap_or_else(|error| {
+        tracing::error!(%error, "nothing that needs an entry in the audit trail is done until a restart");
+        Trail::refusing(&error)
+    });
+    let engine = Engine::start(store, clock, policies, config.limits, config.index).await?;
+    let engine = Arc::new(engine.with_trail(trail));
+    engine.record_start().await;
+    Ok(engine)
 }
 
 /// How often what is not counted as it happens is looked at.

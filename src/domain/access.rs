@@ -154,6 +154,11 @@ pub struct Principal {
     pub credential: Credential,
 }
 
+impl Principal {
+    /// The operator of this machine, who is believed.
+    pub const OPERATOR: Self = Self { identity: Identity::OPERATOR, credential: Credential::Word };
+}
+
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.identity.fmt(f)?;

@@ -5,6 +5,7 @@ use super::{Engine, EngineError};
 use crate::domain::access::{AccessKey, Credential, Identity, KeyEnded, Principal};
 use crate::domain::party::{Caller, Institution};
 use crate::domain::registry::{Registry, RegistryRow};
+use crate::trail::Act;
 use jiff::{SignedDuration, Timestamp};
 
 /// How every key begins: tools that look for secrets in texts know it by that.
@@ -137,7 +138,10 @@ impl Engine {
             let until = now + SignedDuration::from_hours(new.overlap_hours.into());
             RegistryRow::AccessKey(AccessKey { expires_at: old.expires_at.min(until), ..old })
         }));
-        self.put_rows(rows).await?;
+        let fact = self.fact(by, Act::KeyCreate, key.id.clone());
+        let fact = fact.with("for", key.identity.to_string()).with("replaces", new.replaces);
+        let fact = fact.with("expires_at", key.expires_at.to_string());
+        self.put_rows(fact, rows).await?;
         let shown = format!("{PREFIX}{}_{secret}", key.id);
         Ok((key, shown))
     }
@@ -165,7 +169,8 @@ impl Engine {
             return Ok(key);
         }
         let key = AccessKey { revoked_at: Some(self.clock.now()), ..key };
-        self.put_rows(vec![RegistryRow::AccessKey(key.clone())]).await?;
+        let fact = self.fact(by, Act::KeyRevoke, id).with("of", key.identity.to_string());
+        self.put_rows(fact, vec![RegistryRow::AccessKey(key.clone())]).await?;
         Ok(key)
     }
 }

@@ -35,6 +35,8 @@ impl Gauges {
             telemetry::policy_is(self.policy.replace(policy.clone()), policy);
         }
         telemetry::cases_are(self.engine.open_cases());
+        let trail = self.engine.trail();
+        telemetry::trail_is(trail.state().borrow().name(), trail.entries());
         // The system is asked for free space, and may take its time.
         let store = Arc::clone(self.engine.store());
         match tokio::task::spawn_blocking(move || store.gauges()).await {

@@ -7,6 +7,7 @@ use super::attempt::sold_by;
 use super::cases::Touched;
 use super::registry::{Loaded, authorize_load};
 use super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
+use crate::domain::access::Principal;
 use crate::domain::claim::{Event, History};
 use crate::domain::code::CodeKey;
 use crate::domain::document::PastEvent;
@@ -17,6 +18,7 @@ use crate::domain::party::{Caller, InstitutionCode, Pool};
 use crate::domain::tally::Count;
 use crate::store::{Change, CommitError, StoreError};
 use crate::telemetry;
+use crate::trail::Act;
 use rust_decimal::Decimal;
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,6 +35,13 @@ impl Engine {
     /// Whether a caller may import at all. Which rows a bureau may import is decided row by row.
     pub fn authorize_import(&self, caller: &Caller) -> Result<(), EngineError> {
         authorize_load(caller, std::iter::empty::<Loaded>())
+    }
+
+    /// Begins an import: checks whether the caller may, and writes it down.
+    pub async fn begin_import(&self, caller: &Principal) -> Result<(), EngineError> {
+        self.authorize_import(caller)?;
+        let fact = self.fact(caller, Act::SalesImport, "past sales");
+        self.announced(fact, std::future::ready(Ok(()))).await
     }
 
     /// Records a batch; gives an answer for each row. `Ok` = everything that was not refused is durable.

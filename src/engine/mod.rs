@@ -32,6 +32,7 @@ mod settle;
 mod shadow;
 mod single;
 mod tally;
+mod trail;
 
 pub use crate::index::cases::{CaseFilter, Cursor, Range, Summary};
 pub use access::{KeysPage, NewKey, NotLetIn, hash_of_secret, random_text};
@@ -66,6 +67,7 @@ use crate::index::cases::CaseIndex;
 use crate::index::{Index, IndexOptions, Seen, Sighting};
 use crate::store::{Store, StoreState};
 use crate::telemetry;
+use crate::trail::Trail;
 use allowance::Allowance;
 use desk::Desk;
 use dispense::is_overfull;
@@ -98,6 +100,8 @@ pub struct Engine {
     /// Whether the ledger is there.
     state: watch::Receiver<StoreState>,
     desk: Desk,
+    /// Who changes and looks at what; nowhere, until somebody says where.
+    trail: Trail,
 }
 
 /// Whom a judgement asks about codes.
@@ -193,6 +197,7 @@ impl Engine {
             names: OutcomeNames::default(),
             state,
             desk: Desk::default(),
+            trail: Trail::nowhere(),
         };
         engine.recall_provisional();
         Ok(engine)

@@ -3,9 +3,11 @@
 
 use super::shadow::ShadowRun;
 use super::{Engine, EngineError, Knowledge};
+use crate::domain::access::Principal;
 use crate::domain::party::Caller;
 use crate::domain::policy::{Policy, PolicyVersion};
 use crate::domain::registry::Registry;
+use crate::trail::Act;
 use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -137,11 +139,11 @@ pub struct Reloaded {
 impl Engine {
     /// Reads the source again: the policy in force, and the one beside it where the source has one. With any
     /// mistake in either nothing changes. Requests go on meanwhile; each is judged by one policy as a whole.
-    pub async fn reload_policy(&self, caller: &Caller) -> Result<Reloaded, EngineError> {
+    pub async fn reload_policy(&self, caller: &Principal) -> Result<Reloaded, EngineError> {
         operator_only(caller, "read the policy files again")?;
         let _changing = self.policies.changing.lock().await;
         let before = self.knowledge.get().policy.version();
-        let done = self.load_again(before).await;
+        let done = self.load_again(caller, before).await;
         match &done {
             Ok(Reloaded { now, shadow, .. }) => {
                 let shadow = shadow.map(tracing::field::display);
@@ -152,16 +154,18 @@ impl Engine {
         done
     }
 
-    async fn load_again(&self, before: PolicyVersion) -> Result<Reloaded, EngineError> {
+    async fn load_again(&self, caller: &Principal, before: PolicyVersion) -> Result<Reloaded, EngineError> {
         let source = Arc::clone(&self.policies.source);
         let read = blocking(move || source.load()).await?.map_err(EngineError::PolicyFiles)?;
         let now = self.clock.now();
         let in_force = InForce::of(read.in_force, now);
         let version = in_force.policy.version();
-        let run = self
-            .replace(|known| (in_force, next_run(running(known), read.shadow, version, now)))
-            .await
-            .map_err(unusable)?;
+        let shadow = read.shadow.as_ref().map(|shadow| shadow.policy.version().to_string());
+        let fact = self.fact(caller, Act::PolicyReload, in_force.files.join(", "));
+        let fact = fact.with("before", before.to_string()).with("after", version.to_string());
+        let replaced = self.replace(|known| (in_force, next_run(running(known), read.shadow, version, now)));
+        let replaced = async { replaced.await.map_err(unusable) };
+        let run = self.announced(fact.with("shadow", shadow), replaced).await?;
         let shadow = run.map(|run| run.policy.version());
         Ok(Reloaded { before, now: version, loaded_at: now, shadow })
     }

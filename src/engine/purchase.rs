@@ -1,12 +1,15 @@
 //! Purchases: loading them, looking at them, and judging again what waited for them.
 
 use super::registry::{Loaded, authorize_load};
+use super::trail::loaded;
 use super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
+use crate::domain::access::Principal;
 use crate::domain::outcome::{Correction, Outcome};
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::verdict::Reason;
 use crate::store::{AwaitedKey, Change, CommitError, LoadStatus, OutcomeChange};
+use crate::trail::Act;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -30,11 +33,14 @@ impl Engine {
     /// Adds purchase records, and judges again what waited for them.
     pub async fn add_purchases(
         &self,
-        caller: &Caller,
+        caller: &Principal,
         records: Vec<PurchaseRecord>,
     ) -> Result<Vec<LoadStatus>, EngineError> {
-        let places = records.iter().map(|r| Loaded::In(r.institution.division().to_string()));
-        authorize_load(caller, places)?;
+        let place = |r: &PurchaseRecord| Loaded::In(r.institution.division().to_string());
+        authorize_load(caller, records.iter().map(place))?;
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
         // A chain must not change between reading it and adding to its pool.
         let _changing = self.knowledge.changing.lock().await;
         let knowledge = self.knowledge.get();
@@ -42,9 +48,12 @@ impl Engine {
             records.iter().map(|r| (knowledge.pool_of(r.institution), r.catalog_code.clone())).collect();
         let chain_of =
             |code| knowledge.registry.institution(code).and_then(|i: &Institution| i.chain_group.clone());
+        let fact = self.fact(caller, Act::PurchasesLoad, "purchases");
+        let fact = loaded(fact, &records, records.iter().map(place));
         let records =
             records.into_iter().map(|r| (chain_of(r.institution), r)).map(|(c, r)| (r, c)).collect();
-        let answers = self.store.add_purchases(records).await?;
+        let add = async { Ok(self.store.add_purchases(records).await?) };
+        let answers = self.announced(fact, add).await?;
         for (pool, catalog_code) in &touched {
             self.judge_awaited_again(Some((pool, catalog_code))).await?;
         }

@@ -1,10 +1,12 @@
 //! Loading the registry.
 
 use super::{Engine, EngineError};
+use crate::domain::access::Principal;
 use crate::domain::party::{Caller, Institution, InstitutionCode};
 use crate::domain::purchase::FeedScope;
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::store::LoadStatus;
+use crate::trail::Fact;
 use jiff::civil::Date;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -13,19 +15,19 @@ impl Engine {
     /// Adds or replaces registry rows; gives what happened to each and the registry's version after it.
     pub async fn load_rows(
         &self,
-        caller: &Caller,
+        caller: &Principal,
         rows: Vec<RegistryRow>,
     ) -> Result<(Vec<LoadStatus>, u64), EngineError> {
         authorize_load(caller, rows.iter().map(place_of))?;
         let _changing = self.knowledge.changing.lock().await;
-        self.put_rows(rows).await
+        self.put_rows(self.registry_fact(caller, &rows), rows).await
     }
 
     /// Sets the go-live days of institutions that are loaded, and leaves everything else of them as it is. An answer
     /// for each row, and the registry's version after it.
     pub async fn set_go_live_dates(
         &self,
-        caller: &Caller,
+        caller: &Principal,
         dates: Vec<(InstitutionCode, Date)>,
     ) -> Result<(Vec<Result<LoadStatus, EngineError>>, u64), EngineError> {
         // From reading a row to putting it back nobody else may change it.
@@ -42,7 +44,7 @@ impl Engine {
             }));
         }
         authorize_load(caller, rows.iter().map(place_of))?;
-        let (statuses, version) = self.put_rows(rows).await?;
+        let (statuses, version) = self.put_rows(self.registry_fact(caller, &rows), rows).await?;
         let mut statuses = statuses.into_iter();
         let answer =
             |row: Result<(), EngineError>| row.and_then(|()| statuses.next().ok_or(EngineError::Contended));
@@ -74,13 +76,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts rows into store and snapshot. The caller holds the lock on changes.
+    /// Puts rows into store and snapshot, once the entry that announces them is on the disk. Whoever calls holds the
+    /// lock on changes.
     pub(super) async fn put_rows(
         &self,
+        fact: Fact,
         rows: Vec<RegistryRow>,
     ) -> Result<(Vec<LoadStatus>, u64), EngineError> {
-        let now = self.clock.now();
         let before = self.knowledge.get();
+        if rows.is_empty() {
+            return Ok((Vec::new(), before.registry.version));
+        }
+        let now = self.clock.now();
         let mut registry = Registry::clone(&before.registry);
         let (mut feeds_changed, mut errors_listed) = (false, false);
         for row in &rows {
@@ -91,7 +98,8 @@ impl Engine {
         // Compiled before it is stored: a scheme that cannot be read must not get in.
         registry.version = before.registry.version;
         let mut next = before.with_registry(registry)?;
-        let (answers, version) = self.store.put_rows(rows, now).await?;
+        let put = async { Ok(self.store.put_rows(rows, now).await?) };
+        let (answers, version) = self.announced(fact, put).await?;
         let changed = answers.iter().any(|status| *status != LoadStatus::Unchanged);
         if version > before.registry.version + u64::from(changed) {
             // Another gateway loaded rows that this one has not taken over yet: with their version, it never would.
@@ -159,7 +167,7 @@ impl std::fmt::Display for Loaded {
     }
 }
 
-fn place_of(row: &RegistryRow) -> Loaded {
+pub(super) fn place_of(row: &RegistryRow) -> Loaded {
     match row {
         RegistryRow::Institution(institution) => Loaded::In(institution.division.to_string()),
         RegistryRow::NoCode(entry) if !entry.division_prefix.is_empty() => {

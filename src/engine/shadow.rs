@@ -6,6 +6,7 @@ use super::knowledge::scan_rules_of;
 use super::policy::{LoadedPolicy, PolicyText, blocking, operator_only, running};
 use super::tally::{Comparison, Tally, Told};
 use super::{Engine, EngineError, Facts};
+use crate::domain::access::Principal;
 use crate::domain::claim::History;
 use crate::domain::code::{CodeKey, ScanRules};
 use crate::domain::judge::{Grounds, Judgement};
@@ -16,6 +17,7 @@ use crate::domain::purchase::Position;
 use crate::domain::registry::Registry;
 use crate::domain::verdict::Verdict;
 use crate::telemetry;
+use crate::trail::Act;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -187,7 +189,7 @@ impl Engine {
     /// Judges another policy beside the one in force, from now on. One that runs already gives way.
     pub async fn start_shadow(
         &self,
-        caller: &Caller,
+        caller: &Principal,
         texts: Vec<PolicyText>,
     ) -> Result<ShadowReport, EngineError> {
         operator_only(caller, "start a shadow policy")?;
@@ -196,22 +198,25 @@ impl Engine {
         let source = Arc::clone(&self.policies.source);
         let loaded = blocking(move || source.read(&texts)).await?.map_err(EngineError::PolicyTexts)?;
         let now = self.clock.now();
+        let fact = self.fact(caller, Act::ShadowStart, loaded.policy.version().to_string());
+        let fact = fact.with("texts", loaded.files.join(", "));
         let started = self.replace(|known| {
             let run = ShadowRun::new(loaded, known.policy.version(), now);
             (known.in_force.clone(), Some(Arc::new(run)))
         });
-        let run = started.await?.ok_or_else(no_shadow)?;
+        let run = self.announced(fact, started).await?.ok_or_else(no_shadow)?;
         tracing::info!(shadow = %run.policy.version(), in_force = %run.compared_with, "shadow started");
         Ok(run.report())
     }
 
     /// Judges by the policy in force alone again; gives what was counted last.
-    pub async fn stop_shadow(&self, caller: &Caller) -> Result<ShadowReport, EngineError> {
+    pub async fn stop_shadow(&self, caller: &Principal) -> Result<ShadowReport, EngineError> {
         operator_only(caller, "stop the shadow policy")?;
         let _changing = self.policies.changing.lock().await;
         let known = self.knowledge.get();
         let run = running(&known).ok_or_else(no_shadow)?;
-        self.replace(|known| (known.in_force.clone(), None)).await?;
+        let fact = self.fact(caller, Act::ShadowStop, run.policy.version().to_string());
+        self.announced(fact, self.replace(|known| (known.in_force.clone(), None))).await?;
         tracing::info!(shadow = %run.policy.version(), "shadow stopped");
         Ok(run.report())
     }

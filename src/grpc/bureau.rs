@@ -172,7 +172,7 @@ impl BureauService for Bureaus {
         self.0.work.spawn(async move {
             let told = |audited| drop(sender.try_send(Ok(audit_message(audited))));
             let audit = tokio::select! {
-                audit = engine.audit(days, wire.everything, told) => audit.map_err(|e| status::of(&e)),
+                audit = engine.audit_for(&caller, days, wire.everything, told) => audit.map_err(|e| status::of(&e)),
                 () = stop.cancelled() => Err(Status::unavailable("the gateway is stopping; run the audit again")),
             };
             drop(sender.send(audit.map(audit_message)).await);

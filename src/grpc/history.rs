@@ -33,7 +33,7 @@ impl HistoryService for Histories {
         request: Request<Streaming<pb::ImportSalesRequest>>,
     ) -> Result<Response<Self::ImportSalesStream>, Status> {
         let caller = caller::of(&request)?;
-        self.0.engine.authorize_import(&caller).map_err(|e| status::of(&e))?;
+        self.0.engine.begin_import(&caller).await.map_err(|e| status::of(&e))?;
         let in_flight_max = self.0.engine.limits().import_batches_in_flight_max;
         let (begun, under_way) = mpsc::channel(in_flight_max);
         let (answers, stream) = mpsc::channel(1);

@@ -42,6 +42,7 @@ pub const READY_PARTS: [&str; 3] = ["store", "index", "listener"];
 /// Who could answer a look-up.
 const ANSWERS: [&str; 3] = ["never", "recent", "ledger"];
 const STATES: [&str; 4] = ["ready", "full", "away", "stopped"];
+const TRAIL_STATES: [&str; 3] = ["ready", "damaged", "stopped"];
 const ROW_KINDS: [&str; 4] = ["institutions", "drugs", "no_code_entries", "own_schemes"];
 
 static METERS: OnceLock<Meters> = OnceLock::new();
@@ -202,6 +203,14 @@ pub fn store_is(state: &'static str) {
     for known in STATES {
         gauge!(names::STORE_STATE, "state" => known).set(one_if(known == state));
     }
+}
+
+/// The audit trail is in one of its states, and has taken so many entries since the start.
+pub fn trail_is(state: &'static str, entries: u64) {
+    for known in TRAIL_STATES {
+        gauge!(names::TRAIL_STATE, "state" => known).set(one_if(known == state));
+    }
+    counter!(names::TRAIL_ENTRIES).absolute(entries);
 }
 
 /// How full a store is.

@@ -41,6 +41,8 @@ pub(super) const FLEET_POLICIES: &str = "tracegate_fleet_policies";
 pub(super) const POLICY: &str = "tracegate_policy_info";
 pub(super) const PROVISIONAL_WAITING: &str = "tracegate_provisional_waiting";
 pub(super) const PROVISIONAL: &str = "tracegate_provisional_total";
+pub(super) const TRAIL_ENTRIES: &str = "tracegate_trail_entries_total";
+pub(super) const TRAIL_STATE: &str = "tracegate_trail_state";
 pub(super) const READY: &str = "tracegate_ready";
 pub(super) const BUILD: &str = "tracegate_build_info";
 pub(super) const PROCESS_START: &str = "process_start_time_seconds";
@@ -85,7 +87,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 45] = [
+pub const METRICS: [Metric; 47] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -141,6 +143,8 @@ pub const METRICS: [Metric; 45] = [
         &[],
         "Policies that living gateways of a fleet judge by; more than 1 = they differ",
     ),
+    counter(TRAIL_ENTRIES, &[], "Entries written into the audit trail"),
+    gauge(TRAIL_STATE, &["state"], "1 for the state the audit trail is in: ready, damaged or stopped"),
     gauge(READY, &["part"], "1 for each part of /ready that is ready"),
     gauge(BUILD, &["version"], "1, with the version of the program"),
     gauge(PROCESS_START, &[], "When the gateway started, in seconds since 1970"),

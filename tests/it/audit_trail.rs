@@ -1,6 +1,9 @@
 //! The audit trail: read and checked with the commands, and written by real gateways.
 
+mod broken;
 mod commands;
+mod kills;
+mod recorded;
 
 use crate::support::process::PROGRAM;
 use serde_json::Value;

@@ -12,6 +12,7 @@ use tracegate::app::open_policies;
 use tracegate::cli::files::{Row, read_rows};
 use tracegate::clock::{Clock, SystemClock};
 use tracegate::config::Config;
+use tracegate::domain::access::Principal;
 use tracegate::domain::document::{Document, Line};
 use tracegate::domain::drug::Drug;
 use tracegate::domain::event::{Payment, Scene};
@@ -91,14 +92,14 @@ impl Drop for Kept {
 pub(super) async fn load_registry(engine: &Engine, folder: &Path) -> Result<()> {
     let institutions = rows::<Institution>(folder)?.into_iter().map(RegistryRow::Institution);
     let drugs = rows::<Drug>(folder)?.into_iter().map(RegistryRow::Drug);
-    engine.load_rows(&Caller::Operator, institutions.chain(drugs).collect()).await?;
+    engine.load_rows(&Principal::OPERATOR, institutions.chain(drugs).collect()).await?;
     Ok(())
 }
 
 /// Loads the purchases.
 pub(super) async fn load_purchases(engine: &Engine, folder: &Path) -> Result<()> {
     for purchases in rows::<PurchaseRecord>(folder)?.chunks(LOAD_ROWS) {
-        engine.add_purchases(&Caller::Operator, purchases.to_vec()).await?;
+        engine.add_purchases(&Principal::OPERATOR, purchases.to_vec()).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use super::super::dispense::{Request, judge_given};
 use super::super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts};
+use crate::domain::access::Principal;
 use crate::domain::case::{Action, Actor, CaseState, Deed};
 use crate::domain::claim::{Event, History, Part};
 use crate::domain::code::CodeKey;
@@ -12,6 +13,7 @@ use crate::domain::party::Caller;
 use crate::domain::time::moment_of;
 use crate::index::cases::{CaseFilter, Range};
 use crate::store::{Change, DossierChange, OutcomeChange, StoreError};
+use crate::trail::Act;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -45,6 +47,18 @@ impl Audited {
 }
 
 impl Engine {
+    /// As [`audit`](Self::audit), for somebody who asked for it.
+    pub async fn audit_for(
+        &self,
+        caller: &Principal,
+        days: (Date, Date),
+        everything: bool,
+        told: impl FnMut(Audited) + Send,
+    ) -> Result<Audited, EngineError> {
+        let fact = self.fact(caller, Act::AuditRun, format!("{} to {}", days.0, days.1));
+        self.announced(fact.with("everything", everything), self.audit(days, everything, told)).await
+    }
+
     /// Audits what this gateway recorded from one day to another, both inclusive, in Asia/Shanghai. With `everything` also
     /// every code of the ledger, whenever and by whomever it was sold: what was imported without findings is looked at by
     /// nobody before. Tells how far it is. What was done stands, wherever it is interrupted; it may be run again.

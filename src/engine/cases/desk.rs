@@ -3,6 +3,7 @@
 use super::super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
 use super::keep::Touched;
 use super::sight::{CaseView, InvolvedView, acts_as, called, may_see, sight_of, view};
+use crate::domain::access::Principal;
 use crate::domain::case::{
     Action, Actor, ActorKind, CaseName, Deed, Details, Dossier, FileReference, GroupBy, Refused,
 };
@@ -14,6 +15,8 @@ use crate::domain::tally::Count;
 use crate::domain::time::day_of;
 use crate::index::cases::{CaseFilter, Cursor, Summary};
 use crate::store::{Change, DossierChange};
+use crate::trail::Act;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Cases of a page at most.
@@ -123,19 +126,19 @@ impl Engine {
     }
 
     /// Does something to a case; gives it as it is then.
-    pub async fn advance_case(&self, caller: &Caller, advance: Advance) -> Result<CaseView, EngineError> {
+    pub async fn advance_case(&self, caller: &Principal, advance: Advance) -> Result<CaseView, EngineError> {
         self.limits.check_text("person", Some(&advance.person))?;
+        // What is refused anyway is no entry.
+        let (_, change) = self.next_of(caller, &advance).await?;
+        let seen = change.dossiers.first().and_then(|change| change.expected);
+        let fact = self.fact(caller, Act::CaseAdvance, advance.name.to_string());
+        let fact = fact.with("action", advance.action.kind().name()).with("person", advance.person.as_str());
+        self.announced(fact.with("version", seen), self.advance_in_turn(caller, &advance)).await
+    }
+
+    async fn advance_in_turn(&self, caller: &Caller, advance: &Advance) -> Result<CaseView, EngineError> {
         for _ in 0..ATTEMPTS_MAX {
-            let knowledge = self.knowledge.get();
-            let dossier = self.dossier_seen_by(caller, &advance.name, &knowledge).await?;
-            if advance.version.is_some_and(|seen| seen != dossier.version) {
-                return Err(EngineError::Precondition(format!(
-                    "the case has changed since version {} was read, it is at {} now; read it again",
-                    advance.version.unwrap_or_default(),
-                    dossier.version
-                )));
-            }
-            let change = self.advanced(caller, &advance, &dossier, &knowledge).await?;
+            let (knowledge, change) = self.next_of(caller, advance).await?;
             let next = change.dossiers.first().map(|change| change.dossier.clone()).unwrap_or_default();
             if self.committed(&change).await? {
                 let case = next.case(advance.name.number).ok_or_else(|| no_case(&advance.name))?;
@@ -145,6 +148,25 @@ impl Engine {
             }
         }
         Err(EngineError::Contended)
+    }
+
+    /// What follows from doing something to a case as it stands now.
+    async fn next_of(
+        &self,
+        caller: &Caller,
+        advance: &Advance,
+    ) -> Result<(Arc<Knowledge>, Change), EngineError> {
+        let knowledge = self.knowledge.get();
+        let dossier = self.dossier_seen_by(caller, &advance.name, &knowledge).await?;
+        if advance.version.is_some_and(|seen| seen != dossier.version) {
+            return Err(EngineError::Precondition(format!(
+                "the case has changed since version {} was read, it is at {} now; read it again",
+                advance.version.unwrap_or_default(),
+                dossier.version
+            )));
+        }
+        let change = self.advanced(caller, advance, &dossier, &knowledge).await?;
+        Ok((knowledge, change))
     }
 
     async fn advanced(

@@ -3,6 +3,7 @@
 use super::super::{Engine, EngineError, Knowledge};
 use super::keep::details_in;
 use super::sight::called;
+use crate::domain::access::Principal;
 use crate::domain::case::{CaseName, Details, Dossier};
 use crate::domain::claim::{Event, Fate, History, PaperKey, Part, SaleName, SaleStatus};
 use crate::domain::code::CodeKey;
@@ -10,6 +11,7 @@ use crate::domain::judge::{lens, product_of};
 use crate::domain::outcome::{Outcome, OutcomeState, RequestBody, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode};
 use crate::store::{Change, OutcomeChange};
+use crate::trail::Act;
 use jiff::Timestamp;
 
 /// Requests of one document that are looked through.
@@ -76,13 +78,13 @@ impl Engine {
     /// Everything that is recorded of a code, whoever sold it. The look itself is recorded first.
     pub async fn code_history(
         &self,
-        caller: &Caller,
+        caller: &Principal,
         key: &CodeKey,
         person: &str,
         reason: &str,
     ) -> Result<CodeHistory, EngineError> {
         let knowledge = self.knowledge.get();
-        if !matches!(caller, Caller::Bureau(_) | Caller::Operator) {
+        if !matches!(&**caller, Caller::Bureau(_) | Caller::Operator) {
             let why = "the history of a code names whoever sold it; only a bureau may look at it";
             return Err(EngineError::Denied(why.to_owned()));
         }
@@ -96,14 +98,16 @@ impl Engine {
         }
         let history = self.history_of(key).await?.unwrap_or_default();
         let dossier = self.dossier_of(key).await?.unwrap_or_default();
-        if let Caller::Bureau(prefix) = caller
+        if let Caller::Bureau(prefix) = &**caller
             && !takes_part(prefix, &history, &dossier)
         {
             return Err(EngineError::NotFound(format!(
                 "nothing is on record of this code in divisions {prefix}; look at codes of your own divisions"
             )));
         }
-        self.record_look(caller, key, person, reason).await?;
+        let fact = self.fact(caller, Act::HistoryLook, key.to_string());
+        let fact = fact.with("person", person).with("reason", reason);
+        self.announced(fact, self.record_look(caller, key, person, reason)).await?;
         let product = product_of(key, &knowledge.scan_rules, &knowledge.registry);
         let attempts = dossier.attempts.iter();
         Ok(CodeHistory {

@@ -4,6 +4,7 @@
 use super::super::{Engine, EngineError};
 use crate::domain::time::day_of;
 use crate::store::write_durably;
+use crate::trail::Act;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use std::ffi::OsStr;
@@ -67,6 +68,10 @@ impl Engine {
                 pushed = done.pushed,
                 "audited"
             );
+            // Behind it: nobody asked for it, and what it changed follows from what is on record.
+            let fact = self.own_fact(Act::AuditRun, format!("{day} to {day}"));
+            let fact = fact.with("corrected", done.corrected).with("cases", done.cases_changed);
+            self.note(fact.with("pushed", done.pushed)).await;
             if let Err(error) = keep(file, day) {
                 tracing::warn!(%error, "the audited day cannot be kept; it is audited again after a restart");
             }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tracegate::clock::ManualClock;
+use tracegate::domain::access::Principal;
 use tracegate::domain::document::{Document, Line, ReturnDocument};
 use tracegate::domain::drug::{Drug, DrugClass, PackLevel};
 use tracegate::domain::event::{Payment, Scene};
@@ -207,7 +208,7 @@ impl Gateway {
         let gateway = Self::without_purchases().await;
         for alias in ["P1", "P2", "P3", "H1"] {
             let plenty = record(alias, "ORDER", 36_000, PurchaseSource::Platform);
-            gateway.engine.add_purchases(&Caller::Operator, vec![plenty]).await.unwrap();
+            gateway.engine.add_purchases(&Principal::OPERATOR, vec![plenty]).await.unwrap();
         }
         gateway
     }
@@ -249,11 +250,11 @@ impl Gateway {
     /// Puts another policy in force.
     pub async fn put_policy(&self, policy: Policy) {
         *self.rules.0.lock().unwrap() = Arc::new(policy);
-        self.engine.reload_policy(&Caller::Operator).await.unwrap();
+        self.engine.reload_policy(&Principal::OPERATOR).await.unwrap();
     }
 
     pub async fn load(&self, rows: Vec<RegistryRow>) {
-        self.engine.load_rows(&Caller::Operator, rows).await.unwrap();
+        self.engine.load_rows(&Principal::OPERATOR, rows).await.unwrap();
     }
 
     /// Purchase data of everybody is complete up to a moment.

@@ -1,6 +1,7 @@
 //! Purchases that arrive later, policies that cannot be loaded, go-live: cases 34, 40 and 47.
 
 use super::gateway::{BOX, BOX_2, Gateway, document, moment, record, words};
+use tracegate::domain::access::Principal;
 use tracegate::domain::outcome::Correction;
 use tracegate::domain::party::Caller;
 use tracegate::domain::purchase::PurchaseSource;
@@ -27,7 +28,7 @@ async fn case_34_not_known_yet_is_judged_again_when_the_purchase_arrives() {
     assert_eq!(corrections(&g, "R1").await, []);
     g.at("2026-03-11 09:00");
     let bought = record("P1", "O1", 36, PurchaseSource::Platform);
-    g.engine.add_purchases(&Caller::Operator, vec![bought]).await.unwrap();
+    g.engine.add_purchases(&Principal::OPERATOR, vec![bought]).await.unwrap();
     let settled = correction("2026-03-11 09:00", Reason::PurchaseNotKnownYet, None);
     assert_eq!(corrections(&g, "R1").await, std::slice::from_ref(&settled));
     let again = g.dispense("R1", document("P1", "D1", &[BOX])).await.unwrap();
@@ -47,7 +48,7 @@ async fn case_34_data_that_is_complete_settles_it_against_and_a_later_purchase_f
     g.at("2026-03-12 09:00");
     let mut dated_after = record("P1", "O1", 36, PurchaseSource::Filed);
     dated_after.purchased_at = moment("2026-03-11 12:00");
-    g.engine.add_purchases(&Caller::Operator, vec![dated_after]).await.unwrap();
+    g.engine.add_purchases(&Principal::OPERATOR, vec![dated_after]).await.unwrap();
     let settled = correction("2026-03-12 09:00", Reason::NotPurchased, None);
     assert_eq!(corrections(&g, "R1").await, [against, settled]);
 }
@@ -96,7 +97,7 @@ async fn case_40_a_good_policy_is_in_force_from_the_next_request_on() {
 async fn case_47_history_and_opening_stock_are_loaded_and_count() {
     let g = Gateway::without_purchases().await;
     let opening = record("P1", "OPENING", 72, PurchaseSource::OpeningStock);
-    g.engine.add_purchases(&Caller::Operator, vec![opening.clone(), opening]).await.unwrap();
+    g.engine.add_purchases(&Principal::OPERATOR, vec![opening.clone(), opening]).await.unwrap();
     let mut history = document("P1", "D0", &[BOX]);
     history.lines[0].occurred_at = Some(moment("2025-10-01 09:00"));
     let loaded = g.engine.report_sale(&Caller::Operator, "R0", history).await.unwrap();

@@ -37,6 +37,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
         "code" => CODES.contains(&value),
         "kind" if sample.name == "tracegate_refusals_total" => REFUSALS.contains(&value),
         "kind" => ["institutions", "drugs", "no_code_entries", "own_schemes"].contains(&value),
+        "state" if sample.name == "tracegate_trail_state" => ["ready", "damaged", "stopped"].contains(&value),
         "state" => ["ready", "full", "away", "stopped"].contains(&value),
         "answer" => ["never", "recent", "ledger"].contains(&value),
         "became" if sample.name == "tracegate_provisional_total" => PROVISIONAL.contains(&value),

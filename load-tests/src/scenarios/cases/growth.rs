@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tracegate::clock::Stopwatch;
+use tracegate::domain::access::Principal;
 use tracegate::domain::case::{CaseClass, CaseState, GroupBy};
 use tracegate::domain::party::{Caller, InstitutionCode};
 use tracegate::domain::tally::{Counted, Month, Reminded, Tally, TallyBy, TallyKey};
@@ -203,7 +204,7 @@ async fn histories(engine: &Engine, filler: &Filler<'_>, repeats: u32) -> Result
     for n in 0..u64::from(repeats) {
         let key = filler.code(n * filler.cases / u64::from(repeats))?;
         let watch = Stopwatch::start();
-        let history = engine.code_history(&Caller::Operator, &key, "load-tests", "measured").await?;
+        let history = engine.code_history(&Principal::OPERATOR, &key, "load-tests", "measured").await?;
         times.push(ms(&watch));
         if history.events.len() != 2 {
             bail!("{key} has {} events", history.events.len());
