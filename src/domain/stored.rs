@@ -1,4 +1,6 @@
-//! The form in which rows are kept: postcard.
+//! The form in which rows are kept: postcard, and for dossiers a [packed](packed) one.
+
+pub(in crate::domain) mod packed;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;

@@ -122,8 +122,8 @@ mod in_one_piece {
 
 impl DossierRow {
     /// The row of a dossier.
-    pub fn of(key: CodeKey, dossier: &Dossier, expected: Option<u32>) -> Result<Self, postcard::Error> {
-        Ok(Self { key, version: dossier.version, bytes: dossier.stored()?, expected })
+    pub fn of(key: CodeKey, dossier: &Dossier, expected: Option<u32>) -> Self {
+        Self { key, version: dossier.version, bytes: dossier.stored(), expected }
     }
 }
 
@@ -237,22 +237,22 @@ impl<H, O> LogEvent<H, O> {
 
 impl<'a> LogEvent<&'a History, &'a Outcome> {
     /// What a change says.
-    pub fn of_change(change: &'a Change) -> Result<Self, EventError> {
+    pub fn of_change(change: &'a Change) -> Self {
         let sold = |(pool, code, units): &(_, String, _)| {
             (Clone::clone(pool), code.clone(), PositionDelta::Sold(*units))
         };
         let row = |c: &DossierChange| DossierRow::of(c.key.clone(), &c.dossier, c.expected);
-        Ok(Self {
+        Self {
             claims: change.claims.iter().map(|c| (c.key.clone(), &c.history)).collect(),
             outcomes: change.outcomes.iter().map(|o| (o.key.clone(), &o.outcome)).collect(),
             documents: change.document.iter().map(|(key, document)| (key.clone(), document.0)).collect(),
             adds: change.sold.iter().map(sold).collect(),
             awaited: change.awaited.clone(),
             settled: change.settled.clone(),
-            dossiers: change.dossiers.iter().map(row).collect::<Result<_, _>>()?,
+            dossiers: change.dossiers.iter().map(row).collect(),
             tallies: change.tallies.clone(),
             ..Self::default()
-        })
+        }
     }
 }
 

@@ -3,16 +3,18 @@
 use super::{ATTEMPTS_MAX, Case, Details, Involved, Side};
 use crate::domain::claim::{Fate, SaleEvent, SaleName};
 use crate::domain::event::Payment;
-use crate::domain::stored::appended;
+use crate::domain::stored::packed::Packed;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// The forms in which dossiers are stored; an unknown one is refused. They say whether a case is open, so that this can
-/// be told without reading the rest.
-const STORED_CLOSED: u8 = 1;
-const STORED_OPEN: u8 = 2;
+/// be told without reading the rest. The first two are postcard, which is only read any more, the others packed.
+const POSTCARD_CLOSED: u8 = 1;
+const POSTCARD_OPEN: u8 = 2;
+const PACKED_CLOSED: u8 = 3;
+const PACKED_OPEN: u8 = 4;
 /// Most dossiers are shorter than this, in bytes.
-const USUAL_BYTES: usize = 768;
+const USUAL_BYTES: usize = 512;
 
 /// A blocked attempt to sell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,33 +96,43 @@ impl Dossier {
     }
 
     /// The form in which stores keep it.
-    pub fn stored(&self) -> Result<Vec<u8>, postcard::Error> {
-        let form = if self.open_case().is_some() { STORED_OPEN } else { STORED_CLOSED };
+    pub fn stored(&self) -> Vec<u8> {
+        let form = if self.open_case().is_some() { PACKED_OPEN } else { PACKED_CLOSED };
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
         bytes.push(form);
-        appended(self, bytes)
+        self.put(&mut bytes);
+        bytes
     }
 
     /// The version of a dossier in stored form, without reading the rest.
     pub fn version_of_stored(bytes: &[u8]) -> Option<u32> {
-        let (_, rest) = bytes.split_first()?;
-        Self::is_open_in_stored(bytes)?;
-        postcard::take_from_bytes(rest).ok().map(|(version, _)| version)
+        let (form, mut rest) = bytes.split_first()?;
+        match *form {
+            POSTCARD_CLOSED | POSTCARD_OPEN => {
+                postcard::take_from_bytes(rest).ok().map(|(version, _)| version)
+            }
+            PACKED_CLOSED | PACKED_OPEN => u32::take(&mut rest),
+            _ => None,
+        }
     }
 
     /// Whether a case is open in a dossier in stored form; `None` = that is none.
     pub fn is_open_in_stored(bytes: &[u8]) -> Option<bool> {
         match *bytes.first()? {
-            STORED_CLOSED => Some(false),
-            STORED_OPEN => Some(true),
+            POSTCARD_CLOSED | PACKED_CLOSED => Some(false),
+            POSTCARD_OPEN | PACKED_OPEN => Some(true),
             _ => None,
         }
     }
 
-    /// The dossier that [`stored`](Self::stored) wrote.
+    /// The dossier that [`stored`](Self::stored) wrote, now or in an earlier form.
     pub fn from_stored(bytes: &[u8]) -> Result<Self, postcard::Error> {
         match bytes.split_first() {
-            Some((&(STORED_CLOSED | STORED_OPEN), rest)) => postcard::from_bytes(rest),
+            Some((&(POSTCARD_CLOSED | POSTCARD_OPEN), rest)) => postcard::from_bytes(rest),
+            Some((&(PACKED_CLOSED | PACKED_OPEN), mut rest)) => {
+                let dossier = Self::take(&mut rest).filter(|_| rest.is_empty());
+                dossier.ok_or(postcard::Error::DeserializeBadEncoding)
+            }
             Some(_) | None => Err(postcard::Error::DeserializeBadEncoding),
         }
     }

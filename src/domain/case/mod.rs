@@ -11,6 +11,7 @@ mod calendar;
 mod dossier;
 mod name;
 mod screen;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod workflow;

@@ -7,7 +7,7 @@ use super::{
     ProposalKind, Side, Step, StepKind,
 };
 use crate::domain::claim::{
-    Collision, ConflictKind, Event, Fate, History, Lens, Picture, PicturedSale, SaleEvent, SaleName,
+    Collision, ConflictKind, Event, Fate, History, Lens, Picture, PicturedSale, SaleName,
 };
 use crate::domain::policy::CaseRules;
 use jiff::SignedDuration;
@@ -52,39 +52,53 @@ impl Dossier {
 
     /// The dossier as it shall be; `None` = it is right already.
     pub fn screened(&self, screening: &Screening<'_>) -> Option<Self> {
-        self.screened_on(&self.picture(screening.history, &screening.lens), screening)
+        let mut next = self.clone();
+        next.screen(&self.picture(screening.history, &screening.lens), screening).then_some(next)
     }
 
-    /// As [`screened`](Self::screened), on the [`picture`](Self::picture) of that history.
-    pub fn screened_on(&self, picture: &Picture, screening: &Screening<'_>) -> Option<Self> {
-        let mut next = self.clone();
-        let number = u32::try_from(next.cases.len()).unwrap_or(u32::MAX).saturating_add(1);
-        match (next.cases.iter().position(|case| !case.is_closed()), screening.makers_error) {
-            (Some(at), Some(notice)) => {
-                let case = next.cases.get_mut(at)?;
-                case.close_by_itself(Ending::MakersError, notice.to_owned(), screening);
-            }
-            (None, Some(_)) => {}
-            (Some(at), None) => self.screen_open(next.cases.get_mut(at)?, picture, screening),
-            (None, None) => {
-                let unsettled: Vec<_> = self.unsettled(picture).collect();
-                if let Some(mut case) = self.opened(number, picture, &unsettled, screening) {
-                    self.propose_by_word(&mut case, picture, &unsettled, screening);
-                    next.cases.push(case);
+    /// Brings it up to date on the [`picture`](Self::picture) of that history; gives whether anything changed. Of what it
+    /// holds only its open case can change.
+    pub fn screen(&mut self, picture: &Picture, screening: &Screening<'_>) -> bool {
+        let open = self.cases.iter().position(|case| !case.is_closed());
+        let changed = match (open, screening.makers_error) {
+            (Some(at), notice) => {
+                // Aside meanwhile: what is settled follows from the closed ones alone.
+                let mut case = self.cases.remove(at);
+                let before = case.clone();
+                match notice {
+                    Some(notice) => {
+                        case.close_by_itself(Ending::MakersError, notice.to_owned(), screening);
+                    }
+                    None => self.screen_open(&mut case, picture, screening),
                 }
+                let changed = case != before;
+                self.cases.insert(at, case);
+                changed
             }
-        }
-        if next == *self {
-            return None;
-        }
-        next.version = next.version.saturating_add(1);
-        Some(next)
+            (None, Some(_)) => false,
+            (None, None) => {
+                let case = self.new_case(picture, screening);
+                let opens = case.is_some();
+                self.cases.extend(case);
+                opens
+            }
+        };
+        self.version = self.version.saturating_add(u32::from(changed));
+        changed
+    }
+
+    /// The case that opens; `None` where nothing collides that is not settled.
+    fn new_case(&self, picture: &Picture, screening: &Screening<'_>) -> Option<Case> {
+        let number = u32::try_from(self.cases.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let unsettled: Vec<_> = self.unsettled(picture).collect();
+        let mut case = Self::opened(number, picture, &unsettled, screening)?;
+        self.propose_by_word(&mut case, picture, &unsettled, screening);
+        Some(case)
     }
 
     /// The sales of a history and the attempts at it.
     pub fn picture(&self, history: &History, lens: &Lens) -> Picture {
-        let attempts: Vec<SaleEvent> = self.attempts.iter().map(|attempt| attempt.sale.clone()).collect();
-        history.picture(&attempts, lens)
+        history.picture(self.attempts.iter().map(|attempt| &attempt.sale), lens)
     }
 
     /// The collisions that no closed case has settled.
@@ -99,7 +113,6 @@ impl Dossier {
 
     /// A new case over collisions; `None` where there are none.
     fn opened(
-        &self,
         number: u32,
         picture: &Picture,
         collisions: &[Collision],

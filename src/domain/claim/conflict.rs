@@ -1,6 +1,6 @@
 //! How the sales of one code stand to each other: duplicates, over-draws, splits in two places.
 
-use super::fold::{Ledgered, State, fold};
+use super::fold::{Events, Ledgered, State, fold};
 use super::{Event, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
 use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::{DuplicateClass, Role};
@@ -78,7 +78,7 @@ pub enum ReturnStanding {
 impl History {
     /// The state of the code at `lens.now`; open holds count as sales if asked for.
     pub fn state(&self, lens: &Lens, with_holds: bool) -> State {
-        fold(self, lens, with_holds)
+        fold(Events::of(self), lens, with_holds)
     }
 
     /// How a sale stands to this history.
@@ -88,16 +88,16 @@ impl History {
             return Standing::New { conflicts: Vec::new(), undecided_until: None };
         }
         let index = self.events.len();
-        let judged = SaleEvent { status: SaleStatus::Sold, ..sale.clone() };
-        let next = self.with(Event::Sale(judged));
-        let with_holds = fold(&next, lens, true);
+        let judged = Event::Sale(SaleEvent { status: SaleStatus::Sold, ..sale.clone() });
+        let next = Events::with(self, &judged);
+        let with_holds = fold(next, lens, true);
         let Some(target) = with_holds.sale_of(index) else {
             return Standing::New { conflicts: Vec::new(), undecided_until: None };
         };
         if target.members.len() > 1 {
             return self.same_sale(sale, target, &with_holds, lens);
         }
-        let firm = fold(&next, lens, false);
+        let firm = fold(next, lens, false);
         let conflicts = firm.sale_of(index).map(|t| firm.conflicts_of(t, lens)).unwrap_or_default();
         let undecided_until = if conflicts.is_empty() && !with_holds.conflicts_of(target, lens).is_empty() {
             with_holds.sales.iter().filter_map(|s| s.held_until).max()
@@ -108,7 +108,7 @@ impl History {
     }
 
     fn same_sale(&self, sale: &SaleEvent, target: &Ledgered, after: &State, lens: &Lens) -> Standing {
-        let before = fold(self, lens, true);
+        let before = fold(Events::of(self), lens, true);
         let known = before.sales.iter().find(|s| s.members.iter().any(|m| target.members.contains(m)));
         let new_units = match (known.map(|k| &k.part), &target.part) {
             (Some(Part::Draw { units: None, .. }), Part::Draw { units: Some(units), .. }) => Some(*units),
@@ -143,8 +143,8 @@ impl History {
 
     /// How a return that is none of those on record stands to this history.
     pub fn standing_of_new_return(&self, back: &ReturnEvent, lens: &Lens) -> ReturnStanding {
-        let before = fold(self, lens, false);
-        let after = fold(&self.with(Event::Return(back.clone())), lens, false);
+        let before = fold(Events::of(self), lens, false);
+        let after = fold(Events::with(self, &Event::Return(back.clone())), lens, false);
         if after.paired_returns.len() > before.paired_returns.len() {
             return ReturnStanding::Paired;
         }

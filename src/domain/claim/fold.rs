@@ -195,16 +195,42 @@ fn richer(first: &Part, second: &Part) -> Part {
     }
 }
 
+/// The events of a history, and one that is looked at as if it were the last of them: nothing is copied for a look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Events<'a> {
+    known: &'a [Event],
+    beside: Option<&'a Event>,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn of(history: &'a History) -> Self {
+        Self { known: &history.events, beside: None }
+    }
+
+    pub(super) fn with(history: &'a History, beside: &'a Event) -> Self {
+        Self { known: &history.events, beside: Some(beside) }
+    }
+
+    fn get(&self, index: usize) -> Option<&'a Event> {
+        self.known.get(index).or(self.beside.filter(|_| index == self.known.len()))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a Event> {
+        self.known.iter().chain(self.beside)
+    }
+}
+
 /// Folds a history. `with_holds` = whether holds that are still open count as sales.
-pub(super) fn fold(history: &History, lens: &Lens, with_holds: bool) -> State {
-    let mut state = State::default();
-    for (place, index) in order_of_events(history, lens).into_iter().enumerate() {
-        let Some(event) = history.events.get(index) else {
+pub(super) fn fold(events: Events<'_>, lens: &Lens, with_holds: bool) -> State {
+    let order = order_of_events(events, lens);
+    let mut state = State { sales: Vec::with_capacity(order.len()), ..State::default() };
+    for (place, (.., index)) in order.into_iter().enumerate() {
+        let Some(event) = events.get(index) else {
             continue;
         };
         match event {
             Event::Sale(sale) if counts(sale, lens, with_holds) => {
-                state.take_sale(place, index, sale, history)
+                state.take_sale(place, index, sale, events)
             }
             Event::Sale(_) => {}
             Event::Return(back) => state.take_return(place, index, back, lens),
@@ -215,11 +241,11 @@ pub(super) fn fold(history: &History, lens: &Lens, with_holds: bool) -> State {
     state
 }
 
-fn order_of_events(history: &History, lens: &Lens) -> Vec<usize> {
-    let mut order: Vec<(Timestamp, Timestamp, usize)> =
-        history.events.iter().enumerate().map(|(i, e)| (lens.effective_at(e), e.received_at(), i)).collect();
+fn order_of_events(events: Events<'_>, lens: &Lens) -> Vec<(Timestamp, Timestamp, usize)> {
+    let mut order = Vec::with_capacity(events.known.len() + 1);
+    order.extend(events.iter().enumerate().map(|(i, e)| (lens.effective_at(e), e.received_at(), i)));
     order.sort_unstable();
-    order.into_iter().map(|(_, _, index)| index).collect()
+    order
 }
 
 fn counts(sale: &SaleEvent, lens: &Lens, with_holds: bool) -> bool {
@@ -231,7 +257,7 @@ fn counts(sale: &SaleEvent, lens: &Lens, with_holds: bool) -> bool {
 }
 
 impl State {
-    fn take_sale(&mut self, place: usize, index: usize, sale: &SaleEvent, history: &History) {
+    fn take_sale(&mut self, place: usize, index: usize, sale: &SaleEvent, events: Events<'_>) {
         let covers = |s: &Ledgered| s.covers(sale.occurred_at) && s.is_same_sale(sale);
         let settles = |s: &Ledgered| s.awaits_settlement(sale) && s.is_same_sale(sale);
         let known = self.sales.iter().position(covers).or_else(|| self.sales.iter().position(settles));
@@ -240,17 +266,14 @@ impl State {
             return;
         }
         // A sale that was reported beyond the limit stands after its own return in the order of events.
-        let waiting =
-            self.unpaired_returns.iter().enumerate().find_map(|(slot, &at)| match history.events.get(at) {
-                Some(Event::Return(back))
-                    if back.institution == sale.institution && sale.occurred_at <= back.occurred_at =>
-                {
-                    Some((slot, back.occurred_at))
-                }
-                Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_) | Event::Annulled(_)) | None => {
-                    None
-                }
-            });
+        let waiting = self.unpaired_returns.iter().enumerate().find_map(|(slot, &at)| match events.get(at) {
+            Some(Event::Return(back))
+                if back.institution == sale.institution && sale.occurred_at <= back.occurred_at =>
+            {
+                Some((slot, back.occurred_at))
+            }
+            Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_) | Event::Annulled(_)) | None => None,
+        });
         let mut opened = Ledgered::open(place, index, sale);
         if let Some((slot, returned_at)) = waiting {
             self.paired_returns.push(self.unpaired_returns.remove(slot));

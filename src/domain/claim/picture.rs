@@ -3,7 +3,7 @@
 //! were sales, and stand against nobody but what was sold before them.
 
 use super::conflict::{overlaps, same_rule};
-use super::fold::{Ledgered, State, fold};
+use super::fold::{Events, Ledgered, State, fold};
 use super::{ConflictKind, Event, History, Lens, PaperKey, Part, SaleEvent, SaleStatus};
 use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::DuplicateClass;
@@ -105,9 +105,10 @@ crate::domain::verdict::named! {
 
 impl History {
     /// The picture of this code. Holds accuse nobody and are no part of it.
-    pub fn picture(&self, attempts: &[SaleEvent], lens: &Lens) -> Picture {
-        let state = fold(self, lens, false);
-        let mut picture = Picture::default();
+    pub fn picture<'a>(&self, attempts: impl Iterator<Item = &'a SaleEvent>, lens: &Lens) -> Picture {
+        let state = fold(Events::of(self), lens, false);
+        let sales = Vec::with_capacity(state.sales.len() + attempts.size_hint().0);
+        let mut picture = Picture { sales, ..Picture::default() };
         for (at, sale) in state.sales.iter().enumerate() {
             picture.sales.push(pictured(sale, false));
             let met = state.met_by(sale, lens);
@@ -125,9 +126,11 @@ impl History {
 
     /// Adds an attempt, unless it became a sale since.
     fn put_beside(&self, attempt: &SaleEvent, known: &State, lens: &Lens, picture: &mut Picture) {
-        let sold = SaleEvent { status: SaleStatus::Sold, ..attempt.clone() };
+        // What its first answer found is no part of a picture.
+        let (part, first_findings) = (attempt.part.clone(), Vec::new());
+        let sold = SaleEvent { status: SaleStatus::Sold, part, first_findings, ..*attempt };
         let index = self.events.len();
-        let state = fold(&self.with(Event::Sale(sold)), lens, false);
+        let state = fold(Events::with(self, &Event::Sale(sold)), lens, false);
         let Some(target) = state.sale_of(index).filter(|target| target.members.len() == 1) else { return };
         let later = picture.sales.len();
         picture.sales.push(pictured(target, true));
@@ -140,7 +143,7 @@ impl History {
 
     /// What became of a sale.
     pub fn fate_of(&self, name: &SaleName, lens: &Lens) -> Fate {
-        let state = fold(self, lens, true);
+        let state = fold(Events::of(self), lens, true);
         if let Some(sale) = state.sales.iter().find(|sale| name_of(sale).is_same(name)) {
             return if sale.is_returned() { Fate::Returned } else { Fate::Stands };
         }

@@ -16,8 +16,10 @@ const OWN: u8 = 3;
 const MSFX_LEN: usize = 10;
 const GTIN_LEN: usize = 6;
 const GTIN_CHARS: usize = 14;
-/// Serials and check digits behind the seven digits of a prefix.
-const MSFX_SERIALS: u128 = 10_000_000_000_000;
+/// Digits of serial and check behind the seven of a prefix. They are cut off as 2^13 and 5^13: what the shift leaves fits
+/// into 64 bits, which divide by a constant in a few instructions.
+const MSFX_SERIAL_DIGITS: u32 = 13;
+const MSFX_SERIALS_FIVES: u64 = 5_u64.pow(MSFX_SERIAL_DIGITS);
 /// Longer than any key: a GTIN and 20 characters of serial, or 100 characters of an own scheme.
 const KEY_BYTES_MAX: usize = 1 + own::TEXT_CHARS_MAX;
 /// 8×10^19 to 9×10^19 - 1: twenty digits, the first an 8.
@@ -80,7 +82,10 @@ impl CodeKey {
     /// What the registry knows a product by: seven digits of an MSFX code, or a GTIN; `None` for an own scheme.
     pub fn prefix(&self) -> Option<String> {
         match meaning(self.as_bytes())? {
-            Meaning::Msfx(number) => Some((number / MSFX_SERIALS).to_string()),
+            Meaning::Msfx(number) => {
+                let shifted = u64::try_from(number >> MSFX_SERIAL_DIGITS).ok()?;
+                Some((shifted / MSFX_SERIALS_FIVES).to_string())
+            }
             Meaning::Gs1 { gtin, .. } => Some(format!("{gtin:014}")),
             Meaning::Own(_) => None,
         }

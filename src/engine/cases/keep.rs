@@ -149,11 +149,12 @@ impl Engine {
             catalog_code: product.catalog_code.as_deref(),
             details: &details,
         };
-        let dossier = match (dossier.screened_on(&picture, &screening), attempted) {
-            (Some(next), _) => next,
-            (None, true) => Dossier { version: dossier.version.saturating_add(1), ..dossier },
-            (None, false) => return Ok(None),
-        };
+        if !dossier.screen(&picture, &screening) {
+            if !attempted {
+                return Ok(None);
+            }
+            dossier.version = dossier.version.saturating_add(1);
+        }
         Ok(Some(DossierChange { key: key.clone(), expected, dossier }))
     }
 }

@@ -159,9 +159,9 @@ fn new_cases_do_not_shift_the_pages_behind_a_cursor() {
 fn older_news_are_passed_over() {
     let index = CaseIndex::default();
     let dossier = |version| Dossier { version, ..Dossier::default() };
-    index.changed(7, &code(1), &dossier(2).stored().unwrap());
-    index.changed(5, &code(1), &dossier(1).stored().unwrap());
-    index.changed(6, &code(2), &dossier(1).stored().unwrap());
+    index.changed(7, &code(1), &dossier(2).stored());
+    index.changed(5, &code(1), &dossier(1).stored());
+    index.changed(6, &code(2), &dossier(1).stored());
     assert_eq!(index.changed_behind(0, 10), [(6, code(2)), (7, code(1))]);
     assert_eq!(index.changed_behind(6, 10), [(7, code(1))]);
     assert_eq!(*index.last_place().borrow(), 7);

@@ -15,7 +15,7 @@ impl Prepared {
     /// A change, where tables and log can keep it.
     pub fn of_change(change: &Change) -> Result<Self, StoreError> {
         check_change(change)?;
-        let event = LogEvent::of_change(change).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        let event = LogEvent::of_change(change);
         let encoded = encode(event.encode())?;
         let mut event = event.swaps(
             |history| Swap { expected: None, version: history.version },

@@ -48,7 +48,7 @@ impl Work {
     /// A change of claims and outcomes.
     pub fn of_change(shared: &Shared, change: &Change) -> Result<Self, StoreError> {
         check_change(change)?;
-        let event = LogEvent::of_change(change).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        let event = LogEvent::of_change(change);
         let encoded = encode(event.encode())?;
         let claims = change.claims.iter().map(|claim| (&claim.key, &claim.history, claim.expected));
         let outcomes = change.outcomes.iter().map(|o| (&o.key, o.outcome.version, o.expected));

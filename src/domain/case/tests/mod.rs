@@ -5,6 +5,7 @@ mod calendar;
 mod properties;
 mod recovery;
 mod screened;
+mod stored;
 mod table;
 
 use super::*;
@@ -120,8 +121,7 @@ impl Box1 {
         if let Some(next) = self.dossier.screened(&screening) {
             assert_eq!(next.version, self.dossier.version + 1);
             assert_eq!(next.screened(&screening), None, "asking twice changes something");
-            let stored = next.stored().unwrap();
-            assert_eq!(Dossier::from_stored(&stored).unwrap(), next);
+            stored::is_read_back(&next);
             self.dossier = next;
         }
         self
