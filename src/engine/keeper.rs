@@ -53,7 +53,7 @@ impl ClaimFollower for Feed {
     }
 
     fn dossiers_changed(&self, changed: &mut dyn Iterator<Item = DossierTold<'_>>) {
-        changed.for_each(|told| self.cases.changed(told.place, told.key, told.bytes));
+        self.cases.changed(changed.map(|told| (told.place, told.key, told.bytes)));
     }
 
     fn lost(&self) {
@@ -225,10 +225,9 @@ impl IndexKeeper {
         let mut dossiers = self.store.all_dossiers();
         let mut count = 0;
         while let Some(batch) = dossiers.recv().await {
-            for (place, row) in batch? {
-                self.cases.changed(place, &row.key, &row.bytes);
-                count += 1;
-            }
+            let batch = batch?;
+            self.cases.changed(batch.iter().map(|(place, row)| (*place, &row.key, row.bytes.as_slice())));
+            count += batch.len();
         }
         self.cases.complete();
         tracing::info!(codes = count, "the list of cases is complete");

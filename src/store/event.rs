@@ -181,7 +181,8 @@ impl<H: Serialize, O: Serialize> LogEvent<H, O> {
     /// The event as bytes, which say the same as the fields in their order, and where in them the histories and
     /// outcomes stand: a table can keep these places instead of writing them once more.
     pub fn encode(&self) -> Result<EncodedEvent, EventError> {
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        let dossier_bytes: usize = self.dossiers.iter().map(|row| row.bytes.len()).sum();
+        let mut bytes = Vec::with_capacity(USUAL_BYTES + dossier_bytes);
         let plain = self.dossiers.is_empty() && self.tallies.is_empty();
         bytes.push(if plain { EVENT_FORMAT } else { EVENT_FORMAT_WITH_CASES });
         let mut to = Serializer { output: Appended(bytes) };
@@ -189,10 +190,12 @@ impl<H: Serialize, O: Serialize> LogEvent<H, O> {
         let outcomes = put_rows(&mut to, &self.outcomes)?;
         let Self { documents, purchases, adds, awaited, settled, registry, registry_version, .. } = self;
         (documents, purchases, adds, awaited, settled, registry, registry_version).serialize(&mut to)?;
+        let mut dossiers = Vec::new();
         if !plain {
-            (&self.dossiers, &self.tallies).serialize(&mut to)?;
+            dossiers = put_dossiers(&mut to, &self.dossiers)?;
+            self.tallies.serialize(&mut to)?;
         }
-        Ok(EncodedEvent { bytes: to.output.0.into(), claims, outcomes })
+        Ok(EncodedEvent { bytes: to.output.0.into(), claims, outcomes, dossiers })
     }
 }
 
@@ -287,6 +290,8 @@ pub struct EncodedEvent {
     pub claims: Vec<Range<usize>>,
     /// Where each outcome stands, in their order.
     pub outcomes: Vec<Range<usize>>,
+    /// Where each dossier stands, in their order.
+    pub dossiers: Vec<Range<usize>>,
 }
 
 impl EncodedEvent {
@@ -314,6 +319,21 @@ fn put_rows<K: Serialize, V: Serialize>(
         let start = to.output.0.len();
         value.serialize(&mut *to)?;
         places.push(start..to.output.0.len());
+    }
+    Ok(places)
+}
+
+/// Writes dossiers as their list is written; gives where the bytes of each stand, which are the last of a row.
+fn put_dossiers(
+    to: &mut Serializer<Appended>,
+    rows: &[DossierRow],
+) -> Result<Vec<Range<usize>>, postcard::Error> {
+    rows.len().serialize(&mut *to)?;
+    let mut places = Vec::with_capacity(rows.len());
+    for row in rows {
+        row.serialize(&mut *to)?;
+        let end = to.output.0.len();
+        places.push(end - row.bytes.len()..end);
     }
     Ok(places)
 }

@@ -90,6 +90,8 @@ impl Dossier {
         if self.attempts.len() >= ATTEMPTS_MAX {
             self.further_attempts = self.further_attempts.saturating_add(1);
         } else {
+            // Room for the one that most codes ever get: an attempt is long.
+            self.attempts.reserve_exact(1);
             self.attempts.push(attempt);
         }
         true

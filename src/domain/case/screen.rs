@@ -79,6 +79,7 @@ impl Dossier {
             (None, None) => {
                 let case = self.new_case(picture, screening);
                 let opens = case.is_some();
+                self.cases.reserve_exact(usize::from(opens));
                 self.cases.extend(case);
                 opens
             }
@@ -134,7 +135,7 @@ impl Dossier {
             proposal: None,
             refunded: Decimal::ZERO,
             conclusion: None,
-            steps: Vec::new(),
+            steps: Vec::with_capacity(1),
         };
         case.take(picture, collisions, screening);
         case.enter(CaseState::Detected, screening.lens.now, screening.rules);
@@ -259,6 +260,7 @@ impl Case {
                 sides.push((sale, Side::First, None));
             }
         }
+        self.involved.reserve_exact(sides.len().saturating_sub(self.involved.len()).min(INVOLVED_MAX));
         let mut further = 0;
         for (sale, side, class) in &sides {
             let known = self.involved.iter_mut().find(|involved| involved.name.is_same(&sale.name));

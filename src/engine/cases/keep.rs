@@ -82,6 +82,7 @@ impl Engine {
             answer: asked.answer,
             settlement_id: asked.settlement_id.or(document.settlement_id.as_deref()),
         });
+        touched.reserve_exact(judgement.collided.len());
         for collided in &judgement.collided {
             let Some(history) = history_of(collided, judgement, facts) else { continue };
             let details = brought.as_ref().and_then(|brought| brought.details(collided)).unwrap_or_default();
@@ -108,13 +109,22 @@ impl Engine {
         if touched.is_empty() || !self.keeps_books {
             return Ok(Vec::new());
         }
-        let keys: Vec<CodeKey> = touched.iter().map(|touched| touched.key.clone()).collect();
-        let dossiers = self.store.dossiers(&keys).await?;
-        let mut changes = Vec::new();
-        for (touched, stands) in touched.into_iter().zip(dossiers) {
+        let keys = touched.iter().map(|touched| touched.key).filter(|key| self.may_have_dossier(key));
+        let keys: Vec<CodeKey> = keys.cloned().collect();
+        let dossiers = if keys.is_empty() { Vec::new() } else { self.store.dossiers(&keys).await? };
+        let mut known = keys.into_iter().zip(dossiers).peekable();
+        let mut changes = Vec::with_capacity(touched.len());
+        for touched in touched {
+            let stands = known.next_if(|(key, _)| key == touched.key).and_then(|(_, dossier)| dossier);
             changes.extend(self.screen_code(knowledge, now, touched, stands).await?);
         }
         Ok(changes)
+    }
+
+    /// Whether the store must be asked for the dossier of a code. A store that nobody else writes tells of each before
+    /// it answers whoever wrote it; where one comes up meanwhile, it stands in the way of the commit.
+    fn may_have_dossier(&self, key: &CodeKey) -> bool {
+        self.store.has_others() || self.case_index.may_have_dossier(key)
     }
 
     /// What follows for one code; `stands` = its dossier.

@@ -1,7 +1,7 @@
 //! What this gateway knows of all cases, in memory: enough to find, order and count them without reading the store.
 //! The dossiers themselves stay there.
 //!
-//! Whoever feeds it tells of every dossier that changes ([`CaseIndex::changed`]), in any order and as often as they
+//! Whoever feeds it tells of every dossier that changes ([`CaseIndex::changed`], many at once), in any order and as often as they
 //! like: what is older than what is known is passed over. The feeding side never waits for a reader: it leaves what it
 //! has, and readers take it in before they look.
 
@@ -18,8 +18,9 @@ pub use summary::Summary;
 
 use crate::domain::case::{CaseName, Dossier, GroupBy};
 use crate::domain::code::CodeKey;
-use dashmap::DashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use dashmap::DashMap;
+use foldhash::quality::RandomState;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use table::Table;
 use tokio::sync::watch;
@@ -31,8 +32,11 @@ type Told = (u64, CodeKey, Vec<u8>);
 pub struct CaseIndex {
     table: RwLock<Table>,
     told: Mutex<Vec<Told>>,
-    /// Codes with an open case: asked at each sale of a code that is known already.
-    open: DashSet<CodeKey>,
+    /// Codes with a dossier, and whether it has an open case: asked at each sale of a code that is known already, and at
+    /// each duplicate.
+    known: DashMap<CodeKey, bool, RandomState>,
+    /// How many of them have an open case.
+    open: AtomicUsize,
     /// Every dossier of the store was told.
     complete: AtomicBool,
     /// Dossiers that could not be read.
@@ -46,7 +50,8 @@ impl Default for CaseIndex {
         Self {
             table: RwLock::default(),
             told: Mutex::default(),
-            open: DashSet::default(),
+            known: DashMap::default(),
+            open: AtomicUsize::new(0),
             complete: AtomicBool::new(false),
             garbled: AtomicU64::new(0),
             last: watch::channel(0).0,
@@ -56,7 +61,7 @@ impl Default for CaseIndex {
 
 impl std::fmt::Debug for CaseIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CaseIndex").field("open", &self.open.len()).finish_non_exhaustive()
+        f.debug_struct("CaseIndex").field("open", &self.open_count()).finish_non_exhaustive()
     }
 }
 
@@ -70,37 +75,57 @@ pub struct Page {
 }
 
 impl CaseIndex {
-    /// Takes note of a dossier in stored form. `place` = its place in the order of changes.
-    pub fn changed(&self, place: u64, key: &CodeKey, bytes: &[u8]) {
-        match Dossier::is_open_in_stored(bytes) {
-            Some(true) => drop(self.open.insert(key.clone())),
-            Some(false) => drop(self.open.remove(key)),
-            None => {
-                self.garbled.fetch_add(1, Ordering::Relaxed);
-                return;
+    /// Takes note of dossiers in stored form, each with its place in the order of changes. Whoever waits for changes is
+    /// woken once for all of them.
+    pub fn changed<'a>(&self, dossiers: impl IntoIterator<Item = (u64, &'a CodeKey, &'a [u8])>) {
+        let mut newest = 0;
+        {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            for (place, key, bytes) in dossiers {
+                if self.note(key, Dossier::is_open_in_stored(bytes)) {
+                    told.push((place, key.clone(), bytes.to_vec()));
+                    newest = place.max(newest);
+                }
             }
         }
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).push((place, key.clone(), bytes.to_vec()));
         self.last.send_if_modified(|last| {
-            let newer = place > *last;
-            *last = place.max(*last);
+            let newer = newest > *last;
+            *last = newest.max(*last);
             newer
         });
     }
 
+    /// Takes note of a code with a dossier; gives whether it can be read. `is_open` = `None` where it cannot.
+    fn note(&self, key: &CodeKey, is_open: Option<bool>) -> bool {
+        // One that cannot be read stands all the same: whoever needs it must ask the store, and hear that.
+        let open = is_open == Some(true);
+        match (self.known.insert(key.clone(), open).unwrap_or(false), open) {
+            (false, true) => drop(self.open.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(self.open.fetch_sub(1, Ordering::Relaxed)),
+            (true, true) | (false, false) => {}
+        }
+        self.garbled.fetch_add(u64::from(is_open.is_none()), Ordering::Relaxed);
+        is_open.is_some()
+    }
+
+    /// Whether a code may have a dossier: every code may until all were told.
+    pub fn may_have_dossier(&self, key: &CodeKey) -> bool {
+        !self.is_complete() || self.known.contains_key(key)
+    }
+
     /// Whether a code may have an open case: every code may until all dossiers were told.
     pub fn may_have_open(&self, key: &CodeKey) -> bool {
-        !self.is_complete() || self.open.contains(key)
+        !self.is_complete() || self.known.get(key).is_some_and(|open| *open)
     }
 
     /// How many codes have an open case, as far as was told.
     pub fn open_count(&self) -> usize {
-        self.open.len()
+        self.open.load(Ordering::Relaxed)
     }
 
     /// The codes with an open case, as far as was told.
     pub fn open_codes(&self) -> Vec<CodeKey> {
-        self.open.iter().map(|key| key.clone()).collect()
+        self.known.iter().filter(|known| *known.value()).map(|known| known.key().clone()).collect()
     }
 
     /// Every dossier of the store was told.

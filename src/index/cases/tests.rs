@@ -159,12 +159,39 @@ fn new_cases_do_not_shift_the_pages_behind_a_cursor() {
 fn older_news_are_passed_over() {
     let index = CaseIndex::default();
     let dossier = |version| Dossier { version, ..Dossier::default() };
-    index.changed(7, &code(1), &dossier(2).stored());
-    index.changed(5, &code(1), &dossier(1).stored());
-    index.changed(6, &code(2), &dossier(1).stored());
+    let told = |place, number, bytes: &[u8]| index.changed([(place, &code(number), bytes)]);
+    told(7, 1, &dossier(2).stored());
+    told(5, 1, &dossier(1).stored());
+    told(6, 2, &dossier(1).stored());
     assert_eq!(index.changed_behind(0, 10), [(6, code(2)), (7, code(1))]);
     assert_eq!(index.changed_behind(6, 10), [(7, code(1))]);
     assert_eq!(*index.last_place().borrow(), 7);
-    index.changed(8, &code(3), b"\x09garbled");
+    told(8, 3, b"\x09garbled");
     assert_eq!(index.garbled(), 1);
+}
+
+#[test]
+fn what_may_have_a_dossier_or_an_open_case_is_known_once_all_were_told() {
+    let index = CaseIndex::default();
+    assert!(index.may_have_dossier(&code(1)) && index.may_have_open(&code(1)));
+    let [open, closed, garbled] = [4, 3, 9];
+    let mut last = index.last_place();
+    index.changed([(5, &code(1), &[open, 1][..]), (6, &code(2), &[closed, 1]), (4, &code(3), &[garbled])]);
+    assert_eq!(*last.borrow_and_update(), 6);
+    assert!(index.may_have_dossier(&code(4)) && index.may_have_open(&code(4)), "not all were told");
+    index.complete();
+    let check = |number, has_dossier, has_open| {
+        let may = (index.may_have_dossier(&code(number)), index.may_have_open(&code(number)));
+        assert_eq!(may, (has_dossier, has_open), "code {number}");
+    };
+    check(1, true, true);
+    check(2, true, false);
+    // One that cannot be read stands all the same.
+    check(3, true, false);
+    check(4, false, false);
+    assert_eq!((index.open_count(), index.open_codes()), (1, vec![code(1)]));
+    index.changed([(7, &code(1), &[closed, 2][..]), (8, &code(2), &[open, 2])]);
+    assert_eq!((index.open_count(), index.open_codes()), (1, vec![code(2)]));
+    index.changed([]);
+    assert_eq!(*last.borrow_and_update(), 8);
 }

@@ -112,10 +112,11 @@ impl Layer {
         }
         let rows = event.claims.len() + event.outcomes.len() + event.documents.len();
         self.weight.fetch_add(encoded.bytes.len() as u64 + rows as u64 * ROW_BYTES, Ordering::Relaxed);
-        for (number, row) in event.dossiers.iter().enumerate() {
+        for ((number, row), range) in event.dossiers.iter().enumerate().zip(&encoded.dossiers) {
             let place = place_of_dossier(position, number);
             self.weight.fetch_add(row.bytes.len() as u64 + ROW_BYTES, Ordering::Relaxed);
-            let entry = DossierEntry { version: row.version, place, bytes: row.bytes.clone().into() };
+            let bytes = encoded.bytes.slice(range.clone());
+            let entry = DossierEntry { version: row.version, place, bytes };
             self.dossiers.insert(row.key.clone(), entry);
         }
         for (key, document) in &event.documents {

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 pub(super) struct Overlay {
     claims: HashMap<CodeKey, u32, RandomState>,
     outcomes: HashMap<RequestKey, u32, RandomState>,
-    dossiers: HashMap<CodeKey, u32>,
+    dossiers: HashMap<CodeKey, u32, RandomState>,
     purchases: HashMap<String, PurchaseRecord>,
     registry: HashMap<String, RegistryRow>,
     registry_version: Option<u64>,

@@ -173,8 +173,10 @@ fn an_event_with_dossiers_or_tallies_has_a_format_of_its_own() {
     let with_both = LogEvent { dossiers: vec![row], tallies: vec![tally()], ..event() };
     let with_tallies = LogEvent { tallies: vec![tally()], ..event() };
     for event in [with_both, with_tallies] {
-        let bytes = event.encode().unwrap().bytes;
+        let EncodedEvent { bytes, dossiers, .. } = event.encode().unwrap();
         assert_eq!(bytes.first(), Some(&EVENT_FORMAT_WITH_CASES));
+        let places: Vec<&[u8]> = dossiers.into_iter().map(|place| &bytes[place]).collect();
+        assert_eq!(places, event.dossiers.iter().map(|row| row.bytes.as_slice()).collect::<Vec<_>>());
         assert_eq!(LogEvent::decode(&bytes).unwrap(), event);
         assert!(LogEvent::decode(&bytes[..bytes.len() - 1]).is_err());
     }
@@ -205,7 +207,8 @@ fn what_is_no_event_is_refused() {
 #[test]
 fn the_places_of_an_event_are_its_histories_and_outcomes() {
     let event = event();
-    let EncodedEvent { bytes, claims, outcomes } = event.encode().unwrap();
+    let EncodedEvent { bytes, claims, outcomes, dossiers } = event.encode().unwrap();
+    assert!(dossiers.is_empty());
     assert_eq!((claims.len(), outcomes.len()), (event.claims.len(), event.outcomes.len()));
     assert!(!claims.is_empty() && !outcomes.is_empty());
     for (place, (_, history)) in claims.into_iter().zip(&event.claims) {
