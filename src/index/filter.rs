@@ -7,6 +7,11 @@ use bloomfilter::Bloom;
 /// Shards of a generation; part of the saved form.
 pub(super) const SHARDS: usize = 256;
 
+/// Bits of the smallest filter.
+const BITS_MIN: u64 = 8;
+/// Far more hashes than any rate of false positives asks for.
+const HASHES_MAX: u32 = 64;
+
 /// How full a generation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fill {
@@ -44,9 +49,16 @@ impl Filter {
         Self { shards, planned, codes: AtomicU64::new(0) }
     }
 
-    /// A generation that was saved.
-    pub fn restored(shards: Vec<Bloom<u64>>, planned: u64, codes: u64) -> Self {
-        Self { shards: shards.into_iter().map(RwLock::new).collect(), planned, codes: AtomicU64::new(codes) }
+    /// A generation that was saved; `None` = it cannot be looked into.
+    pub fn restored(shards: Vec<Bloom<u64>>, planned: u64, codes: u64) -> Option<Self> {
+        // A filter divides by the number of its bits, and looks at one for each of its hashes.
+        let is_usable =
+            |shard: &Bloom<u64>| shard.len() >= BITS_MIN && shard.number_of_hash_functions() <= HASHES_MAX;
+        shards.iter().all(is_usable).then(|| Self {
+            shards: shards.into_iter().map(RwLock::new).collect(),
+            planned,
+            codes: AtomicU64::new(codes),
+        })
     }
 
     pub fn insert(&self, fingerprint: u64) {

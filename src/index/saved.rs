@@ -118,7 +118,8 @@ impl Index {
             return Err(Misfit::Damaged);
         }
         let shards: Result<Vec<Bloom<u64>>, _> = shards.into_iter().map(Bloom::from_bytes).collect();
-        let filter = Filter::restored(shards.map_err(|_| Misfit::Damaged)?, planned, codes);
+        let shards = shards.map_err(|_| Misfit::Damaged)?;
+        let filter = Filter::restored(shards, planned, codes).ok_or(Misfit::Damaged)?;
         self.generations.write().unwrap_or_else(PoisonError::into_inner).next = Some(Arc::new(filter));
         Ok(SavedIndex { codes, up_to })
     }

@@ -158,7 +158,7 @@ impl EventLog {
         self.buffer.shrink_to(BUFFER_KEPT_BYTES_MAX);
         let (start, sequence) = (self.end, self.next_sequence);
         self.end += bytes;
-        self.next_sequence += 1;
+        self.next_sequence = self.next_sequence.saturating_add(1);
         Ok(GroupReceipt { start, end: self.end, sequence, positions: frame::positions(start, payloads) })
     }
 

@@ -71,7 +71,8 @@ impl SegmentScan {
         match self.read_group() {
             Ok(Ok(group)) => {
                 self.offset = group.end - self.segment.start;
-                self.next_sequence += 1;
+                // The last number there is can only be made up, and damage is no reason to fall over.
+                self.next_sequence = self.next_sequence.saturating_add(1);
                 Ok(Step::Group(group))
             }
             Ok(Err(bad)) => Ok(Step::Bad(bad)),

@@ -71,6 +71,34 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(Index::new(options, SEED).load(&path), Err(Misfit::Missing)));
 }
 
+/// Not even with the right checksum: a look into it would divide by zero, or last for minutes.
+#[test]
+fn a_filter_that_cannot_be_looked_into_is_refused() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("filters");
+    let options = saved(&path);
+    let whole = std::fs::read(&path).expect("it can be read");
+    let check = |change: fn(&mut Vec<u8>), is_refused: bool, what: &str| {
+        let mut file = whole[..whole.len() - 32].to_vec();
+        change(&mut file);
+        let sum = *blake3::hash(&file).as_bytes();
+        file.extend_from_slice(&sum);
+        std::fs::write(&path, file).expect("it can be written");
+        let loaded = Index::new(options, SEED).load(&path);
+        assert_eq!(matches!(loaded, Err(Misfit::Damaged)), is_refused, "{what}: {loaded:?}");
+    };
+    // The first filter begins after the head and its own length: version (1), bytes of bits (8), hashes (4), seed (32).
+    check(|_| {}, false, "unchanged");
+    check(|file| file[93] = 0x7f, true, "two thousand million hashes");
+    let without_bits = |file: &mut Vec<u8>| {
+        let bits = usize::from(file[76]) - 45;
+        file[76] = 45;
+        file[85..93].fill(0);
+        file.drain(129..129 + bits);
+    };
+    check(without_bits, true, "no bits");
+}
+
 /// The bits of a filter follow from seed and code for ever: a filter saved by an older build must stay true.
 #[test]
 fn the_saved_form_is_fixed() {
