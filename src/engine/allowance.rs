@@ -5,6 +5,7 @@ use super::{Engine, EngineError, Facts};
 use crate::domain::claim::History;
 use crate::domain::outcome::RequestKey;
 use crate::domain::party::{Caller, InstitutionCode};
+use crate::trail::Act;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::num::NonZeroU32;
@@ -40,6 +41,8 @@ impl Default for CallerLimits {
 pub(super) struct Allowance {
     requests: DefaultKeyedRateLimiter<Caller>,
     strange_codes: DefaultKeyedRateLimiter<Caller>,
+    /// Entries in the audit trail about who looks at too many.
+    entries: DefaultKeyedRateLimiter<Caller>,
 }
 
 fn number(n: u32) -> NonZeroU32 {
@@ -53,7 +56,11 @@ impl Allowance {
         let codes = number(limits.strange_codes_per_hour_max);
         // As many an hour, one after the other: governor counts an hour's quota whole.
         let strange = Quota::per_hour(codes).allow_burst(codes);
-        Self { requests: RateLimiter::keyed(requests), strange_codes: RateLimiter::keyed(strange) }
+        Self {
+            requests: RateLimiter::keyed(requests),
+            strange_codes: RateLimiter::keyed(strange),
+            entries: RateLimiter::keyed(Quota::per_hour(NonZeroU32::MIN)),
+        }
     }
 
     /// Forgets callers that have taken nothing for long.
@@ -62,6 +69,7 @@ impl Allowance {
         self.requests.shrink_to_fit();
         self.strange_codes.retain_recent();
         self.strange_codes.shrink_to_fit();
+        self.entries.retain_recent();
     }
 
     /// Takes one request; else how long to wait for it.
@@ -103,20 +111,25 @@ impl Engine {
     }
 
     /// Takes the looks that a check is worth. A bureau looks at its divisions anyway.
-    pub(super) fn charge_looks(
+    pub(super) async fn charge_looks(
         &self,
         caller: &Caller,
         institution: InstitutionCode,
         codes: usize,
         facts: &Facts,
     ) -> Result<(), EngineError> {
-        if !matches!(caller, Caller::Institution(_) | Caller::Chain(_)) {
-            return Ok(());
-        }
+        let about = match caller {
+            Caller::Institution(code) => format!("institution {code}"),
+            Caller::Chain(group) => format!("chain {group}"),
+            Caller::Bureau(_) | Caller::Operator | Caller::Auditor => return Ok(()),
+        };
         let weight = strange_weight(facts, institution, codes);
-        self.allowance
-            .strange_codes(caller, weight)
-            .map_err(|after| EngineError::Overrun { of: "checked codes that were never its own", after })
+        let Err(after) = self.allowance.strange_codes(caller, weight) else { return Ok(()) };
+        if self.allowance.entries.check_key(caller).is_ok() {
+            let fact = self.own_fact(Act::ProbeBudget, about).with("asked_for", institution.to_string());
+            self.note(fact).await;
+        }
+        Err(EngineError::Overrun { of: "checked codes that were never its own", after })
     }
 
     /// Forgets callers that have taken nothing for long; to be called now and then.

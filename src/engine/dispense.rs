@@ -29,7 +29,7 @@ impl Engine {
             (document.institution, document.lines.iter().map(|line| line.scanned.len()).sum());
         let body = Recorded::Dispense { document, hold: false };
         let (answer, _, facts) = self.judge(Ask::Index, &body, "").await?;
-        self.charge_looks(caller, institution, codes, &facts)?;
+        self.charge_looks(caller, institution, codes, &facts).await?;
         Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
     }
 

@@ -3,14 +3,64 @@
 use super::convert::{access_key, new_key};
 use super::pb::admin_service_server::AdminService;
 use super::{Door, caller, pb};
+use crate::trail::Trail;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Admin(pub Door);
 
+/// Entries that are read and wait for their reader.
+const ENTRIES_WAITING_MAX: usize = 256;
+
+type Told = Result<pb::ReadAuditTrailResponse, Status>;
+
+/// Tells the entries from a number on, until all are told or nobody listens; blocks.
+fn tell_trail(trail: &Trail, from_number: u64, answers: &mpsc::Sender<Told>) {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "the audit trail cannot be read");
+        Status::internal(
+            "the audit trail cannot be read; see the log of the gateway, and `tracegate audit-trail verify`",
+        )
+    };
+    let entries = match trail.read() {
+        None => return,
+        Some(Err(error)) => return drop(answers.blocking_send(Err(unreadable(&error)))),
+        Some(Ok(entries)) => entries,
+    };
+    for entry in entries {
+        let told = match entry {
+            Ok((entry, _)) if entry.number < from_number => continue,
+            Ok((entry, line)) => {
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                Ok(pb::ReadAuditTrailResponse { number: entry.number, line })
+            }
+            Err(error) => Err(unreadable(&error)),
+        };
+        let is_last = told.is_err();
+        if answers.blocking_send(told).is_err() || is_last {
+            return;
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl AdminService for Admin {
+    type ReadAuditTrailStream = ReceiverStream<Told>;
+
+    async fn read_audit_trail(
+        &self,
+        request: Request<pb::ReadAuditTrailRequest>,
+    ) -> Result<Response<Self::ReadAuditTrailStream>, Status> {
+        let from_number = request.into_inner().from_number;
+        let (answers, told) = mpsc::channel(ENTRIES_WAITING_MAX);
+        let trail = self.0.engine.trail().clone();
+        tokio::task::spawn_blocking(move || tell_trail(&trail, from_number, &answers));
+        Ok(Response::new(ReceiverStream::new(told)))
+    }
+
     async fn create_key(
         &self,
         request: Request<pb::CreateKeyRequest>,

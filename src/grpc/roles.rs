@@ -75,6 +75,11 @@ const fn operator(method: &'static str) -> Right {
     Right { method, operator: Reach::Everybody, ..SHUT }
 }
 
+/// What the auditor reads.
+const fn audit(method: &'static str) -> Right {
+    Right { auditor: Reach::Everybody, ..operator(method) }
+}
+
 /// What is done at a counter, and by no bureau for it.
 const fn counter(method: &'static str) -> Right {
     let own = Reach::Own;
@@ -113,7 +118,7 @@ const fn everybody(method: &'static str) -> Right {
 }
 
 /// The table.
-pub const RIGHTS: [Right; 42] = [
+pub const RIGHTS: [Right; 43] = [
     own("DispensingService/Check"),
     counter("DispensingService/Dispense"),
     counter("DispensingService/Confirm"),
@@ -156,6 +161,7 @@ pub const RIGHTS: [Right; 42] = [
     office_acts("AdminService/CreateKey"),
     office_acts("AdminService/ListKeys"),
     office_acts("AdminService/RevokeKey"),
+    audit("AdminService/ReadAuditTrail"),
 ];
 
 impl Right {

@@ -33,13 +33,15 @@ pub enum Act {
     KeyCreate,
     /// A key was revoked.
     KeyRevoke,
+    /// A caller has looked at more codes that were never its own than it may.
+    ProbeBudget,
     /// What an earlier entry announced did not come to pass, or nobody knows whether it did.
     ChangeFailed,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::TrailBegin,
         Self::TrailPurge,
         Self::GatewayStart,
@@ -55,6 +57,7 @@ impl Act {
         Self::SalesImport,
         Self::KeyCreate,
         Self::KeyRevoke,
+        Self::ProbeBudget,
         Self::ChangeFailed,
     ];
 
@@ -76,6 +79,7 @@ impl Act {
             Self::SalesImport => "sales.import",
             Self::KeyCreate => "key.create",
             Self::KeyRevoke => "key.revoke",
+            Self::ProbeBudget => "probe.budget",
             Self::ChangeFailed => "change.failed",
         }
     }

@@ -33,7 +33,7 @@ pub use verify::{Entries, ReadError, Report, entries, verify};
 use crate::store::log::LogFiles;
 use files::PrivateFiles;
 use jiff::Timestamp;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -99,6 +99,8 @@ struct Kept {
     writing: Mutex<Option<JoinHandle<()>>>,
     state: watch::Receiver<TrailState>,
     is_nowhere: bool,
+    /// Where it lies; `None` where nothing is kept or it could not be opened.
+    dir: Option<PathBuf>,
     entries: AtomicU64,
 }
 
@@ -109,6 +111,7 @@ impl Kept {
             writing: Mutex::new(None),
             state: watch::channel(state).1,
             is_nowhere: false,
+            dir: None,
             entries: AtomicU64::new(0),
         }
     }
@@ -144,6 +147,7 @@ impl Trail {
             waiting: Mutex::new(Some(sender)),
             writing: Mutex::new(Some(writing)),
             state,
+            dir: Some(dir.to_owned()),
             ..Kept::without_writer(TrailState::Ready)
         })))
     }
@@ -183,6 +187,11 @@ impl Trail {
     /// How it is.
     pub fn state(&self) -> watch::Receiver<TrailState> {
         self.0.state.clone()
+    }
+
+    /// Every entry that can be believed by itself, in their order; `None` where it keeps nothing that can be read.
+    pub fn read(&self) -> Option<Result<Entries, ReadError>> {
+        self.0.dir.as_deref().map(entries)
     }
 
     /// Entries that were asked for and are on the disk, since it was opened.

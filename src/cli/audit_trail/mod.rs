@@ -1,6 +1,8 @@
 //! `audit-trail`: reads what people did to a gateway, and checks that nobody changed that record. Reads the data
-//! directory itself, beside a gateway that writes it: whoever checks a gateway must not have to ask it.
+//! directory itself, beside a gateway that writes it, because whoever checks a gateway must not have to ask it; `fetch`
+//! asks, for whoever may not come near the disk.
 
+mod fetch;
 mod list;
 mod verify;
 
@@ -30,6 +32,9 @@ enum Command {
     /// Who did what, when (审计记录列表).
     #[command(after_help = list::EXAMPLES)]
     List(Box<list::Args>),
+    /// The entries of a running gateway, as they stand on its disk (调取审计记录).
+    #[command(after_help = fetch::EXAMPLES)]
+    Fetch(Box<fetch::Args>),
 }
 
 /// Whose trail.
@@ -55,11 +60,11 @@ impl Place {
 }
 
 pub(super) async fn run(args: Args) -> Result<()> {
-    let work = move || match args.command {
-        Command::Verify(args) => verify::run(&args),
-        Command::List(args) => list::run(&args),
-    };
-    tokio::task::spawn_blocking(work).await?
+    match args.command {
+        Command::Verify(args) => tokio::task::spawn_blocking(move || verify::run(&args)).await?,
+        Command::List(args) => tokio::task::spawn_blocking(move || list::run(&args)).await?,
+        Command::Fetch(args) => fetch::run(*args).await,
+    }
 }
 
 /// A text for a terminal: whoever wrote it must not move the cursor of whoever reads it.

@@ -195,3 +195,52 @@ async fn a_key_that_one_gateway_ends_is_ended_at_all_within_a_second() {
     one.stop().await;
     other.stop().await;
 }
+
+#[tokio::test]
+async fn the_auditor_reads_who_did_what_and_nothing_else() {
+    let guarded = Guarded::start_with(|config, _| config.limits.callers.strange_codes_per_hour_max = 5).await;
+    let channel = guarded.connect().await;
+    let (id, auditor) = guarded.key(&channel, "auditor").await;
+    let (_, pharmacy) = guarded.key(&channel, &format!("institution {PHARMACY}")).await;
+    refused(asks(&channel, Some(&auditor)).await, Code::PermissionDenied, "auditor may not call");
+    // Somebody looks at more than it may, again and again: one entry.
+    let mut gate = DispensingServiceClient::new(channel.clone());
+    for n in 0..3 {
+        let codes: Vec<_> = (n * 10..n * 10 + 10).map(crate::support::world::code).collect();
+        let document = crate::support::world::document(PHARMACY, "d", &codes);
+        let asked = pb::CheckRequest { document: Some(document) };
+        refused(
+            gate.check(with_key(asked, &pharmacy)).await.map(drop),
+            Code::ResourceExhausted,
+            "never its own",
+        );
+    }
+    revoke(&channel, &guarded.local_key(), &id).await.expect("ended");
+    let (_, next) = guarded.key(&channel, "auditor").await;
+    let mut admin = AdminServiceClient::new(channel.clone());
+    let request = with_key(pb::ReadAuditTrailRequest { from_number: 2 }, &next);
+    let mut entries = admin.read_audit_trail(request).await.expect("let in").into_inner();
+    let mut acts = Vec::new();
+    while let Some(entry) = entries.message().await.expect("an entry") {
+        let line: serde_json::Value = serde_json::from_str(&entry.line).expect("JSON");
+        assert_eq!(line["number"], entry.number);
+        assert!(!entry.line.contains(auditor.rsplit('_').next().expect("a secret")), "no secrets");
+        acts.push((
+            line["act"].as_str().expect("an act").to_owned(),
+            line["who"].as_str().expect("who").to_owned(),
+        ));
+    }
+    let local = "operator, this machine's key";
+    let expected = [
+        ("gateway.start", "gateway"),
+        ("key.create", local),
+        ("key.create", local),
+        ("probe.budget", "gateway"),
+        ("key.revoke", local),
+        ("key.create", local),
+    ];
+    assert_eq!(acts, expected.map(|(act, who)| (act.to_owned(), who.to_owned())));
+    let request = with_key(pb::ReadAuditTrailRequest::default(), &pharmacy);
+    refused(admin.read_audit_trail(request).await, Code::PermissionDenied, "may not call");
+    guarded.stop().await;
+}
