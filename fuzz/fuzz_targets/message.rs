@@ -1,30 +1,4 @@
 //! A line of the national interface is read or refused, the same way each time.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tracegate::cli::nhsa::{Body, read_message};
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(line) = std::str::from_utf8(data) else {
-        return;
-    };
-    let read = read_message(line);
-    assert_eq!(read, read_message(line));
-    let Ok(message) = read else { return };
-    match message.body {
-        Body::Sales(documents) => {
-            assert!(!documents.is_empty());
-            assert!(
-                documents
-                    .iter()
-                    .all(|d| !d.lines.is_empty() && !d.request_id.is_empty())
-            );
-        }
-        Body::Returns(documents) => {
-            assert!(!documents.is_empty());
-            let lines = || documents.iter().flat_map(|d| &d.lines);
-            assert!(lines().all(|l| l.quantity.is_none_or(|q| !q.is_sign_negative() || q.is_zero())));
-        }
-        Body::NotSupported(why) => assert!(!why.is_empty()),
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tracegate_fuzz::message::check(data));

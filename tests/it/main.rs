@@ -21,6 +21,7 @@ mod edge_cases;
 mod faults;
 mod history;
 mod index;
+mod kept_inputs;
 mod operations;
 mod policy;
 mod privacy;

@@ -4,7 +4,7 @@ use super::scan;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Built, fetched or local: never part of the repository.
+/// Built, fetched or local and never part of the repository; or no text (the corpus).
 const SKIPPED: [&str; 6] = ["target", "corpus", "artifacts", "coverage", "tracegate-data", "node_modules"];
 
 /// One text file.
