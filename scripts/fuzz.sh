@@ -5,6 +5,7 @@
 #   scripts/fuzz.sh                        every target for a minute
 #   scripts/fuzz.sh 3600 door log          these two for an hour each
 #   scripts/fuzz.sh --again door FILE      one input once more
+#   FUZZ_SEED=7 scripts/fuzz.sh            begins with the same dice; without it they are others each time
 #   scripts/fuzz.sh --keep [TARGET...]     puts what reaches most of what was found into fuzz/corpus
 # It begins with fuzz/seeds and fuzz/corpus. What it finds grows in fuzz/target/grown, failing inputs lie in
 # fuzz/artifacts; neither is part of the repository.
@@ -79,7 +80,7 @@ run() {
     mkdir -p "fuzz/target/grown/$target" "fuzz/artifacts/$target"
     mapfile -t dirs < <(kept_dirs "$target")
     if ! TMPDIR="$scratch" "$built/$target" "fuzz/target/grown/$target" "${dirs[@]}" \
-        -max_total_time="$seconds" -timeout="$input_seconds_max" -rss_limit_mb="$memory_mib_max" \
+        ${FUZZ_SEED:+-seed="$FUZZ_SEED"} -max_total_time="$seconds" -timeout="$input_seconds_max" -rss_limit_mb="$memory_mib_max" \
         -max_len="$input_bytes_max" -artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 \
         >"$log" 2>&1; then
         tell_failure "$target" "$log"

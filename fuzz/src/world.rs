@@ -66,7 +66,11 @@ impl World {
         runtime.block_on(know_all(&engine));
         let door = Door { engine, work: TaskTracker::new(), stop: CancellationToken::new() };
         let trust = Trust { word: true, local_key: None };
-        let limits = AdmissionLimits { requests_in_flight_max: 1024, streams_per_caller_max: 64 };
+        let limits = AdmissionLimits {
+            requests_in_flight_max: 1024,
+            requests_per_caller_max: 1024,
+            streams_per_caller_max: 64,
+        };
         let gate = Gate::new(Arc::clone(&door.engine), trust, limits);
         Self { routes: routes(door), gate, disk, runtime, _dir: dir }
     }

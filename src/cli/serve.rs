@@ -93,7 +93,7 @@ fn lacks(access: &Access) -> Option<&'static str> {
 /// Refuses an address that others can reach, where it is not guarded.
 fn check_reach(address: SocketAddr, access: &Access, insecure: bool) -> Result<()> {
     match lacks(access) {
-        Some(lacks) if !address.ip().is_loopback() && !insecure => bail!(
+        Some(lacks) if !address.ip().to_canonical().is_loopback() && !insecure => bail!(
             "grpc.listen is {address}, which others than this machine can reach, and this gateway {lacks}. Set \
              tls.certificate, tls.key and access.required (docs/access.md), or listen on 127.0.0.1 behind a proxy that \
              checks callers, or say --insecure where the network lets nobody but that proxy through"
@@ -104,7 +104,7 @@ fn check_reach(address: SocketAddr, access: &Access, insecure: bool) -> Result<(
 
 /// In every banner: whoever reads the log must not take this gateway for a guarded one.
 fn warn_if_reachable(address: SocketAddr, access: &Access) {
-    if let Some(lacks) = lacks(access).filter(|_| !address.ip().is_loopback()) {
+    if let Some(lacks) = lacks(access).filter(|_| !address.ip().to_canonical().is_loopback()) {
         tracing::warn!(%address, "--insecure: this gateway {lacks}");
         eprintln!("WARNING --insecure: this gateway {lacks} ({address})");
     }

@@ -65,7 +65,8 @@ pub(super) struct RawGrpc {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RawCallers {
-    pub streams_max: u32,
+    requests_in_flight_max: u32,
+    streams_max: u32,
     requests_per_second_max: u32,
     requests_burst_max: u32,
     strange_codes_per_hour_max: u32,
@@ -76,6 +77,7 @@ impl RawCallers {
     pub fn numbers(&self) -> Vec<(&'static str, u64, u64, u64)> {
         let most = u32::MAX.into();
         vec![
+            ("callers.requests_in_flight_max", self.requests_in_flight_max.into(), 1, 1 << 20),
             ("callers.streams_max", self.streams_max.into(), 1, 1 << 20),
             ("callers.requests_per_second_max", self.requests_per_second_max.into(), 1, most),
             ("callers.requests_burst_max", self.requests_burst_max.into(), 1, most),
@@ -141,6 +143,7 @@ impl RawGrpc {
             },
             admission: AdmissionLimits {
                 requests_in_flight_max: size(self.requests_in_flight_max),
+                requests_per_caller_max: size(callers.requests_in_flight_max),
                 streams_per_caller_max: size(callers.streams_max),
             },
             connection_age_max: seconds(self.connection_age_seconds_max),

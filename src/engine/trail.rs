@@ -5,7 +5,7 @@ use super::{Engine, EngineError};
 use crate::domain::access::Principal;
 use crate::domain::registry::RegistryRow;
 use crate::store::StoreError;
-use crate::trail::{Act, Fact, Trail, TrailError};
+use crate::trail::{Act, Fact, ReadError, Trail, TrailError};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,9 @@ const DIVISIONS_NAMED_MAX: usize = 32;
 
 /// Who the gateway itself is, where nobody asked for it.
 const GATEWAY: &str = "gateway";
+
+/// The number of an entry with its line.
+pub type TrailLine = Result<(u64, String), EngineError>;
 
 impl Engine {
     /// The same engine with a trail: whatever changes rules, registry or cases, and whoever looks at a code's history, is
@@ -26,6 +29,22 @@ impl Engine {
     /// Where it writes down who does what.
     pub const fn trail(&self) -> &Trail {
         &self.trail
+    }
+
+    /// The trail's entries from a number on, each with its line as it stands on the disk; reads files, so it blocks.
+    pub fn trail_lines(&self, from_number: u64) -> Box<dyn Iterator<Item = TrailLine> + Send> {
+        let unreadable = |error: ReadError| EngineError::Store(StoreError::Unreadable(error.to_string()));
+        match self.trail.read() {
+            None => Box::new(std::iter::empty()),
+            Some(Err(error)) => Box::new(std::iter::once(Err(unreadable(error)))),
+            Some(Ok(entries)) => Box::new(entries.filter_map(move |entry| match entry {
+                Ok((entry, _)) if entry.number < from_number => None,
+                Ok((entry, line)) => {
+                    Some(Ok((entry.number, String::from_utf8_lossy(&line).trim_end().to_owned())))
+                }
+                Err(error) => Some(Err(unreadable(error))),
+            })),
+        }
     }
 
     /// Writes down with which rules it starts: files may have changed since the last time. Without an entry it starts all

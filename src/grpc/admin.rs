@@ -2,8 +2,9 @@
 
 use super::convert::{access_key, new_key};
 use super::pb::admin_service_server::AdminService;
-use super::{Door, caller, pb};
-use crate::trail::Trail;
+use super::{Door, caller, pb, status};
+use crate::engine::Engine;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -18,27 +19,10 @@ const ENTRIES_WAITING_MAX: usize = 256;
 type Told = Result<pb::ReadAuditTrailResponse, Status>;
 
 /// Tells the entries from a number on, until all are told or nobody listens; blocks.
-fn tell_trail(trail: &Trail, from_number: u64, answers: &mpsc::Sender<Told>) {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        tracing::error!(%error, "the audit trail cannot be read");
-        Status::internal(
-            "the audit trail cannot be read; see the log of the gateway, and `tracegate audit-trail verify`",
-        )
-    };
-    let entries = match trail.read() {
-        None => return,
-        Some(Err(error)) => return drop(answers.blocking_send(Err(unreadable(&error)))),
-        Some(Ok(entries)) => entries,
-    };
-    for entry in entries {
-        let told = match entry {
-            Ok((entry, _)) if entry.number < from_number => continue,
-            Ok((entry, line)) => {
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                Ok(pb::ReadAuditTrailResponse { number: entry.number, line })
-            }
-            Err(error) => Err(unreadable(&error)),
-        };
+fn tell_trail(engine: &Engine, from_number: u64, answers: &mpsc::Sender<Told>) {
+    for entry in engine.trail_lines(from_number) {
+        let told = entry.map(|(number, line)| pb::ReadAuditTrailResponse { number, line });
+        let told = told.map_err(|error| status::of(&error));
         let is_last = told.is_err();
         if answers.blocking_send(told).is_err() || is_last {
             return;
@@ -56,8 +40,8 @@ impl AdminService for Admin {
     ) -> Result<Response<Self::ReadAuditTrailStream>, Status> {
         let from_number = request.into_inner().from_number;
         let (answers, told) = mpsc::channel(ENTRIES_WAITING_MAX);
-        let trail = self.0.engine.trail().clone();
-        tokio::task::spawn_blocking(move || tell_trail(&trail, from_number, &answers));
+        let engine = Arc::clone(&self.0.engine);
+        tokio::task::spawn_blocking(move || tell_trail(&engine, from_number, &answers));
         Ok(Response::new(ReceiverStream::new(told)))
     }
 

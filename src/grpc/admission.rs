@@ -14,14 +14,16 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 
-/// How long a caller should wait for one of its streams to end.
-const STREAM_AFTER: Duration = Duration::from_secs(1);
+/// How long a caller should wait for one of its own places.
+const OWN_AFTER: Duration = Duration::from_secs(1);
 
 /// What is worked on at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdmissionLimits {
     /// Calls of one message with one answer, of all callers.
     pub requests_in_flight_max: usize,
+    /// The same of one caller: who sends slowly must not take the places of all others.
+    pub requests_per_caller_max: usize,
     /// Open streams of one caller.
     pub streams_per_caller_max: usize,
 }
@@ -31,57 +33,80 @@ pub struct AdmissionLimits {
 pub(super) struct Admission {
     limits: AdmissionLimits,
     in_flight: Arc<AtomicUsize>,
-    streams: Arc<Mutex<HashMap<Caller, usize>>>,
+    calls: Arc<ByCaller>,
+    streams: Arc<ByCaller>,
 }
 
-/// A place among the calls in flight, or among the streams of a caller; free again when this is dropped.
+type ByCaller = Mutex<HashMap<Caller, usize>>;
+
+/// A place among the calls in flight; free again when this is dropped.
 #[derive(Debug)]
-pub(super) enum Place {
-    Call(Arc<AtomicUsize>),
-    Stream(Arc<Mutex<HashMap<Caller, usize>>>, Caller),
+pub(super) struct InFlight(Arc<AtomicUsize>);
+
+/// A place among those of one caller; free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Own {
+    all: Arc<ByCaller>,
+    caller: Caller,
 }
 
 impl Admission {
     pub fn new(limits: AdmissionLimits) -> Self {
-        Self { limits, in_flight: Arc::default(), streams: Arc::default() }
+        Self { limits, in_flight: Arc::default(), calls: Arc::default(), streams: Arc::default() }
     }
 
-    /// A place for a call of one message with one answer.
-    pub fn call(&self) -> Result<Place, EngineError> {
-        let place = Place::Call(Arc::clone(&self.in_flight));
+    /// A place for a call of one message with one answer, whosever it is.
+    pub fn call(&self) -> Result<InFlight, EngineError> {
+        let place = InFlight(Arc::clone(&self.in_flight));
         if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.requests_in_flight_max {
             return Ok(place);
         }
         Err(EngineError::Overloaded)
     }
 
-    /// A place for a stream of a caller. The operator has as many as it needs.
-    pub fn stream(&self, caller: &Caller) -> Result<Place, EngineError> {
-        let mut open = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = open.entry(caller.clone()).or_default();
-        if *own >= self.limits.streams_per_caller_max && *caller != Caller::Operator {
-            return Err(EngineError::Overrun { of: "open streams", after: STREAM_AFTER });
-        }
-        *own += 1;
-        drop(open);
-        Ok(Place::Stream(Arc::clone(&self.streams), caller.clone()))
+    /// A place for it among its caller's.
+    pub fn own_call(&self, caller: &Caller) -> Result<Own, EngineError> {
+        Own::take(&self.calls, caller, self.limits.requests_per_caller_max, "requests in flight")
+    }
+
+    /// A place for a stream among its caller's.
+    pub fn own_stream(&self, caller: &Caller) -> Result<Own, EngineError> {
+        Own::take(&self.streams, caller, self.limits.streams_per_caller_max, "open streams")
     }
 }
 
-impl Drop for Place {
+impl Own {
+    /// The operator has as many as it needs.
+    fn take(
+        all: &Arc<ByCaller>,
+        caller: &Caller,
+        most: usize,
+        of: &'static str,
+    ) -> Result<Self, EngineError> {
+        let mut taken = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.entry(caller.clone()).or_default();
+        if *own >= most && *caller != Caller::Operator {
+            return Err(EngineError::Overrun { of, after: OWN_AFTER });
+        }
+        *own += 1;
+        drop(taken);
+        Ok(Self { all: Arc::clone(all), caller: caller.clone() })
+    }
+}
+
+impl Drop for InFlight {
     fn drop(&mut self) {
-        match self {
-            Self::Call(in_flight) => {
-                in_flight.fetch_sub(1, Ordering::Relaxed);
-            }
-            Self::Stream(streams, caller) => {
-                let mut open = streams.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(own) = open.get_mut(caller) {
-                    *own = own.saturating_sub(1);
-                    if *own == 0 {
-                        open.remove(caller);
-                    }
-                }
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let mut taken = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.caller) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.remove(&self.caller);
             }
         }
     }
@@ -90,11 +115,11 @@ impl Drop for Place {
 /// An answer that keeps its place until it has ended.
 pub(super) struct Kept {
     body: Body,
-    _place: Place,
+    _place: Own,
 }
 
 impl Kept {
-    pub const fn new(body: Body, place: Place) -> Self {
+    pub const fn new(body: Body, place: Own) -> Self {
         Self { body, _place: place }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn of_call<T>(
     request: &http::Request<T>,
 ) -> Result<Principal, Status> {
     let peer = request.extensions().get::<Peer>();
-    let is_local = peer.is_none_or(|peer| peer.address.ip().is_loopback());
+    let is_local = peer.is_none_or(|peer| peer.address.ip().to_canonical().is_loopback());
     let said = request.headers().get(CALLER_KEY).map(said_to_be).transpose()?;
     let shown = request.headers().get(AUTHORIZATION).map(shown_key).transpose()?;
     let known = match (shown, peer.and_then(|peer| peer.certified.as_deref())) {

@@ -3,7 +3,7 @@
 //!
 //! A method that is not in the table is refused: whoever adds one must say who may call it.
 
-use super::admission::{Admission, AdmissionLimits, Kept, Place};
+use super::admission::{Admission, AdmissionLimits, InFlight, Kept, Own};
 use super::caller::{self, Trust};
 use super::{pb, status};
 use crate::domain::access::{Principal, Role};
@@ -209,7 +209,7 @@ struct Method {
 struct LetIn {
     /// Who makes it; `None` = nobody need say who they are.
     caller: Option<Principal>,
-    place: Option<Place>,
+    places: (Option<InFlight>, Option<Own>),
     streams: bool,
 }
 
@@ -251,7 +251,7 @@ impl Gate {
 impl Gatekeeper {
     fn let_in(&self, request: &Request<Body>) -> Result<LetIn, Status> {
         let path = request.uri().path();
-        let free = LetIn { caller: None, place: None, streams: false };
+        let free = LetIn { caller: None, places: (None, None), streams: false };
         if path.starts_with(HEALTH) {
             return Ok(free);
         }
@@ -266,7 +266,7 @@ impl Gatekeeper {
             return Err(Status::unimplemented("this gateway has no such method"));
         };
         // Before anything is looked up: under overload a refusal must cost next to nothing.
-        let place = if *streams { None } else { Some(self.admission.call().map_err(|e| status::of(&e))?) };
+        let in_flight = (!*streams).then(|| self.admission.call()).transpose().map_err(|e| status::of(&e))?;
         let caller = caller()?;
         if right.reach(caller.identity.role()) == Reach::Nobody {
             return Err(Status::permission_denied(format!(
@@ -279,11 +279,10 @@ impl Gatekeeper {
         if !CHARGED_BY_USE_CASE.contains(&right.method) {
             self.engine.charge(&caller).map_err(|e| status::of(&e))?;
         }
-        let place = match place {
-            None => self.admission.stream(&caller).map_err(|e| status::of(&e))?,
-            Some(place) => place,
-        };
-        Ok(LetIn { caller: Some(caller), place: Some(place), streams: *streams })
+        let own =
+            if *streams { self.admission.own_stream(&caller) } else { self.admission.own_call(&caller) };
+        let own = own.map_err(|e| status::of(&e))?;
+        Ok(LetIn { caller: Some(caller), places: (in_flight, Some(own)), streams: *streams })
     }
 }
 
@@ -318,15 +317,17 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         match self.gate.0.let_in(&request) {
-            Ok(LetIn { caller, place, streams }) => {
+            Ok(LetIn { caller, places, streams }) => {
                 if let Some(caller) = caller {
                     request.extensions_mut().insert(caller);
                 }
                 let answering = self.inner.call(request);
                 Box::pin(async move {
+                    // Named, so that it lives until the answer is there.
+                    let (_in_flight, own) = places;
                     let answer = answering.await;
-                    match place {
-                        Some(place) if streams => Ok(answer?.map(|body| Body::new(Kept::new(body, place)))),
+                    match own {
+                        Some(own) if streams => Ok(answer?.map(|body| Body::new(Kept::new(body, own)))),
                         Some(_) | None => answer,
                     }
                 })

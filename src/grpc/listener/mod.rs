@@ -128,7 +128,7 @@ pub fn connections(
                 () = ready.closed() => return,
             };
             match accepted {
-                Ok((stream, address)) => match places.take(address.ip(), &limits) {
+                Ok((stream, address)) => match places.take(address.ip().to_canonical(), &limits) {
                     Ok(place) => {
                         let tls = tls.clone().map(|tls| (tls, Arc::clone(&shaking)));
                         tokio::spawn(begin(stream, address, tls, limits, place, ready.clone()));

@@ -5,6 +5,7 @@ use crate::doors::as_caller;
 use crate::scan::held::HeldWorld;
 use crate::support::eventually;
 use crate::support::world::{OTHER_PHARMACY, PHARMACY, World, code, dispense, document};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -143,20 +144,39 @@ async fn a_caller_has_so_many_streams_open() {
 
 #[tokio::test]
 async fn what_cannot_be_worked_on_is_refused_at_once() {
-    let mut world = HeldWorld::start_admitting(3).await;
+    check_in_flight(3, 100, "operator", "as many requests").await;
+    // A caller that has its share leaves the rest to others.
+    check_in_flight(100, 3, &pharmacy(), "requests in flight").await;
+}
+
+async fn check_in_flight(all: usize, own: usize, caller: &str, of: &str) {
+    let mut world = HeldWorld::start_admitting(all, own).await;
     let channel = world.channel.clone();
-    let sells = move |n: u64| {
+    let sells = |n: u64, who: &str, caller: &str| {
         let mut gate = DispensingServiceClient::new(channel.clone());
-        async move { gate.dispense(dispense(PHARMACY, &format!("held{n}"), &[code(n)])).await.map(drop) }
+        let request = as_caller(dispense(who, &format!("held{n}"), &[code(n)]), caller);
+        async move {
+            // What is let in by mistake would wait for ever.
+            let answer = tokio::time::timeout(Duration::from_secs(30), gate.dispense(request)).await;
+            answer.expect("an answer").map(drop)
+        }
     };
-    let working: Vec<_> = (0..3).map(|n| tokio::spawn(sells(n))).collect();
+    let working: Vec<_> = (0..3).map(|n| tokio::spawn(sells(n, PHARMACY, caller))).collect();
     world.held(3).await;
-    too_much(sells(4).await, "as many requests");
-    let held = world.held_so_far();
-    world.release(100);
+    too_much(sells(4, PHARMACY, caller).await, of);
+    assert_eq!(world.held_so_far(), 3, "what was refused never reached the store");
+    let other = format!("institution {OTHER_PHARMACY}");
+    let others = tokio::spawn(sells(5, OTHER_PHARMACY, &other));
+    if all > own {
+        world.held(4).await;
+        world.release(100);
+        others.await.expect("it ends").expect("its share is not taken by another one");
+    } else {
+        too_much(others.await.expect("it ends"), of);
+        world.release(100);
+    }
     for one in working {
         one.await.expect("it ends").expect("what was let in is answered");
     }
-    assert_eq!(held, 3, "what was refused never reached the store");
-    sells(4).await.expect("there is room again");
+    sells(4, PHARMACY, caller).await.expect("there is room again");
 }

@@ -167,7 +167,7 @@ async fn an_audit_is_the_operators_and_names_its_days() {
     world.dispense(dispense(HOSPITAL, "a", &[code(1)])).await;
     let days = pb::RunAuditRequest { first_day: DAY.into(), last_day: DAY.into(), everything: false };
     let denied = bureau(&world).run_audit(as_caller(days, "bureau 12")).await;
-    refused(denied.map(drop), Code::PermissionDenied, "only the operator");
+    refused(denied.map(drop), Code::PermissionDenied, "these may: operator");
     refused(audit(&world, "10 March", DAY).await, Code::InvalidArgument, "first_day");
     refused(audit(&world, DAY, "2026-03-09").await, Code::InvalidArgument, "last_day");
     refused(audit(&world, DAY, "2026-05-09").await, Code::InvalidArgument, "31 days");

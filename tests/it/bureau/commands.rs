@@ -131,7 +131,7 @@ async fn an_export_is_read_back_and_a_history_names_who_looked() {
     let look = ["history", &code(1), "--person", "李明", "--reason", "投诉核查"];
     says(&look, to, &["SALE 销售", PHARMACY, HOSPITAL, "李明", "投诉核查", &id]).await;
     let as_pharmacy = format!("institution {PHARMACY}");
-    fails(&[&look[..], &["--as", &as_pharmacy]].concat(), to, "only a bureau").await;
+    fails(&[&look[..], &["--as", &as_pharmacy]].concat(), to, "these may: reader, bureau, operator").await;
     let shown = says(&["cases", "show", &id, "--as", &as_pharmacy], to, &["you 本机构", "另一机构"]).await;
     assert!(!shown.contains(HOSPITAL), "{shown}");
 }

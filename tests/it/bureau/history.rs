@@ -63,7 +63,7 @@ async fn who_may_not_look_is_told_why() {
     let mut world = World::start().await;
     world.dispense(dispense(PHARMACY, "first", &[code(1)])).await;
     let own = format!("institution {PHARMACY}");
-    refused(look(&world, &own, "Wang").await, Code::PermissionDenied, "only a bureau");
+    refused(look(&world, &own, "Wang").await, Code::PermissionDenied, "these may: reader, bureau, operator");
     refused(look(&world, "bureau 13", "Li").await, Code::NotFound, "divisions 13");
     refused(look(&world, "bureau 12", " ").await, Code::InvalidArgument, "who looked");
     world.stop().await;

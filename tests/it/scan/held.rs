@@ -230,10 +230,11 @@ impl HeldWorld {
         Self::open(config, in_flight_max, in_flight_bytes_max).await
     }
 
-    /// One that works on so many calls at the same time.
-    pub async fn start_admitting(requests_in_flight_max: usize) -> Self {
+    /// One that works on so many calls at the same time, in all and of one caller.
+    pub async fn start_admitting(all: usize, own: usize) -> Self {
         let mut config = Config::built_in().expect("the defaults are valid");
-        config.grpc.admission.requests_in_flight_max = requests_in_flight_max;
+        config.grpc.admission.requests_in_flight_max = all;
+        config.grpc.admission.requests_per_caller_max = own;
         Self::open(config, 1024, 1 << 20).await
     }
 

@@ -8,7 +8,8 @@ use crate::support::world::{DRUG, HOSPITAL, OTHER_PHARMACY, PHARMACY, PREFIX};
 use std::collections::BTreeSet;
 use tracegate::domain::verdict::{Enforcement, Reason, Verdict};
 use tracegate::telemetry::{
-    CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, PROVISIONAL, READY_PARTS, REFUSALS, VERDICTS,
+    CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, PROVISIONAL, READY_PARTS, REFUSALS, REFUSED_CONNECTIONS,
+    VERDICTS,
 };
 
 /// A page on which what is told once a second has arrived too.
@@ -37,6 +38,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
         "code" => CODES.contains(&value),
         "kind" if sample.name == "tracegate_refusals_total" => REFUSALS.contains(&value),
         "kind" => ["institutions", "drugs", "no_code_entries", "own_schemes"].contains(&value),
+        "why" => REFUSED_CONNECTIONS.contains(&value),
         "state" if sample.name == "tracegate_trail_state" => ["ready", "damaged", "stopped"].contains(&value),
         "state" => ["ready", "full", "away", "stopped"].contains(&value),
         "answer" => ["never", "recent", "ledger"].contains(&value),
