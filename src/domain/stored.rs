@@ -1,4 +1,4 @@
-//! The form in which rows are kept: postcard, and for dossiers a [packed](packed) one.
+//! The form in which rows are kept: postcard, and for dossiers a packed one.
 
 pub(in crate::domain) mod packed;
 
