@@ -1,13 +1,11 @@
 //! `keys`: by which callers are known.
 
 use super::cases::{Gateway, refused, rfc3339, when};
-use super::show::{keep_whole, say, table};
+use super::show::{keep_whole, new_file, say, table};
 use crate::grpc::pb;
 use anyhow::{Context, Result};
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Keys asked for at a time.
 const PAGE: u32 = 1000;
@@ -148,12 +146,6 @@ async fn create(mut asked: pb::CreateKeyRequest, made: Made) -> Result<()> {
         (None, Some(secret)) => say(format!("{secret}\nKeep it: it cannot be shown again.")),
         (None, None) => Ok(()),
     }
-}
-
-/// A file that was not there and that its owner alone can read.
-fn new_file(path: &Path) -> Result<std::fs::File> {
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    opened.with_context(|| format!("{} cannot be made", path.display()))
 }
 
 async fn all(gateway: &Gateway, only_valid: bool) -> Result<Vec<pb::AccessKey>> {

@@ -1,16 +1,26 @@
 //! What people see: progress bars, tables, summaries.
 
 use super::play::Played;
+use anyhow::Context;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// Prints to standard output. A reader that has seen enough and went away is an error that ends the command
 /// quietly, see [`is_closed_pipe`].
 pub(super) fn say(text: impl Display) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+/// A file that was not there and that its owner alone can read.
+pub(super) fn new_file(path: &Path) -> anyhow::Result<File> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    opened.with_context(|| format!("{} cannot be made", path.display()))
 }
 
 /// Whether a command ended because nobody reads its output any more.

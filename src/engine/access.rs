@@ -103,6 +103,7 @@ impl Engine {
     /// Makes a key; gives it with what its owner shows, which nobody can tell again.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<(AccessKey, String), EngineError> {
         let _changing = self.knowledge.changing.lock().await;
+        self.catch_up_registry().await?;
         let now = self.clock.now();
         let knowledge = self.knowledge.get();
         let registry = &knowledge.registry;
@@ -163,6 +164,7 @@ impl Engine {
     /// Ends a key at once.
     pub async fn revoke_key(&self, by: &Principal, id: &str) -> Result<AccessKey, EngineError> {
         let _changing = self.knowledge.changing.lock().await;
+        self.catch_up_registry().await?;
         let knowledge = self.knowledge.get();
         let key = own_key(&knowledge.registry, by, id)?;
         if key.revoked_at.is_some() {

@@ -76,6 +76,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes over what others have loaded up to now, before a row is changed that rests on what it was: a key that was
+    /// revoked elsewhere a moment ago must not come back. Whoever calls holds the lock on changes.
+    pub(super) async fn catch_up_registry(&self) -> Result<(), EngineError> {
+        if self.store.has_others() {
+            let loaded = self.store.load_registry().await?;
+            let before = self.knowledge.get();
+            if before.registry.version < loaded.version {
+                self.knowledge.set(before.with_registry(loaded)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Puts rows into store and snapshot, once the entry that announces them is on the disk. Whoever calls holds the
     /// lock on changes.
     pub(super) async fn put_rows(

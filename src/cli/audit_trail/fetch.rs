@@ -1,12 +1,10 @@
 //! `audit-trail fetch`: the entries of a running gateway, for whoever must not come near its disk.
 
 use crate::cli::cases::{Gateway, refused};
-use crate::cli::show::say;
+use crate::cli::show::{new_file, say};
 use crate::grpc::pb;
-use anyhow::{Context, Result};
-use std::fs::OpenOptions;
+use anyhow::Result;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// Examples of `audit-trail fetch`.
@@ -37,10 +35,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let mut entries = answer.map_err(|status| refused(&status))?.into_inner();
     let mut file = match &args.out {
         None => None,
-        Some(path) => {
-            let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            Some(BufWriter::new(opened.with_context(|| format!("{} cannot be made", path.display()))?))
-        }
+        Some(path) => Some(BufWriter::new(new_file(path)?)),
     };
     let (mut count, mut last) = (0_u64, 0);
     while let Some(entry) = entries.message().await.map_err(|status| refused(&status))? {
