@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 mod door;
 pub mod migrate;
 mod policy_source;
+mod wrapping;
 
 use policy_source::PolicyFiles;
 
@@ -66,6 +67,16 @@ pub enum StartError {
         file: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// A wrapping key cannot be read.
+    #[error(
+        "privacy.wrapping_key_files: {file}: {what}. Make one with `tracegate join-keys new-wrapping-key {file}`"
+    )]
+    WrappingKey {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
     },
     /// Metrics cannot be set up.
     #[error("metrics: {0}")]
@@ -298,8 +309,10 @@ async fn start_engine(
         Trail::refusing(&error)
     });
     let engine = Engine::start(store, clock, policies, config.limits, config.index).await?;
-    let engine = Arc::new(engine.with_trail(trail));
+    let wrapping = wrapping::read(&config.wrapping_key_files)?;
+    let engine = Arc::new(engine.with_trail(trail).with_wrapping_keys(wrapping));
     engine.record_start().await;
+    engine.open_join_keys().await?;
     Ok(engine)
 }
 

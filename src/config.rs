@@ -53,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long requests in flight may take to finish at shutdown.
     pub drain_max: Duration,
+    /// Files of keys that seal the keys under which persons are marked; empty = nobody is.
+    pub wrapping_key_files: Vec<PathBuf>,
     /// Log filter and format.
     pub log: Log,
     /// Where spans go.
@@ -87,6 +89,7 @@ struct Raw {
     policy: RawPolicy,
     cases: RawCases,
     limits: RawLimits,
+    privacy: RawPrivacy,
     shutdown: RawShutdown,
     log: RawLog,
     telemetry: RawTelemetry,
@@ -127,6 +130,11 @@ struct RawLimits {
     rows_per_import_batch_max: usize,
     import_batches_in_flight_max: usize,
     provisional_answers_max: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawPrivacy {
+    wrapping_key_files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -245,6 +253,7 @@ impl Raw {
             policy,
             cases,
             limits,
+            privacy,
             shutdown,
             log,
             telemetry,
@@ -277,6 +286,7 @@ impl Raw {
                 provisional_answers_max: limits.provisional_answers_max,
                 callers: callers.limits(),
             },
+            wrapping_key_files: privacy.wrapping_key_files,
             drain_max: seconds(shutdown.drain_seconds_max),
             log: Log { level: log.level, json: log.format == "json" },
             traces: telemetry.into_options(),

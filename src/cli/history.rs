@@ -62,6 +62,7 @@ fn json(history: &pb::GetCodeHistoryResponse) -> serde_json::Value {
             "operator": details.operator,
             "amount": details.amount,
             "settlement_id": details.settlement_id,
+            "person": details.person,
         })
     };
     let look = |look: &pb::CodeLook| serde_json::json!({ "at": when(look.at), "of": look.of, "person": look.person, "reason": look.reason });

@@ -11,6 +11,7 @@ mod demo;
 pub mod files;
 mod history;
 mod import;
+mod join_keys;
 mod keys;
 mod load;
 mod migrate;
@@ -73,6 +74,8 @@ enum Command {
     Policy(policy::Args),
     /// Keys by which callers are known: make, list, replace, revoke (接入密钥).
     Keys(keys::Args),
+    /// Keys under which persons are marked, so that two sales of one are seen to be that (关联密钥).
+    JoinKeys(join_keys::Args),
     /// Print the settings in force and every mistake at once.
     CheckConfig(CheckConfig),
 }
@@ -103,6 +106,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Policy(args) => policy::run(args).await,
         Command::Keys(args) => keys::run(args).await,
+        Command::JoinKeys(args) => join_keys::run(args).await,
         Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),
     }
 }

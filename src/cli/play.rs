@@ -310,6 +310,10 @@ fn dispense_request(
         payment: pb::Payment::Unspecified.into(),
         operator: operator.unwrap_or_default().to_owned(),
         occurred_at: None,
+        person: Some(pb::Person {
+            certificate_no: document.person.certificate_no.unwrap_or_default(),
+            insured_no: document.person.insured_no.unwrap_or_default(),
+        }),
         lines: document.lines.into_iter().zip(&numbers.numbers).map(sale_line).collect(),
     };
     pb::DispenseRequest {

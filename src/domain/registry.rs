@@ -1,9 +1,10 @@
-//! What is known of institutions, drugs, the no-code list, own schemes purchase feeds and access keys: one snapshot.
+//! What is known of institutions, drugs, the no-code list, own schemes, purchase feeds and keys: one snapshot.
 
 use crate::domain::access::AccessKey;
 use crate::domain::code::{CodeKey, OwnScheme};
 use crate::domain::drug::{Drug, NoCodeEntry, PackLevel};
 use crate::domain::party::{Institution, InstitutionCode, InstitutionStatus};
+use crate::domain::person::JoinKey;
 use crate::domain::purchase::{FeedScope, PurchaseFeed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub enum RegistryRow {
     MakersError(MakersError),
     /// By which a caller is known.
     AccessKey(AccessKey),
+    /// Under which marks of persons are made.
+    JoinKey(JoinKey),
 }
 
 /// Codes that their maker printed more than once, by notice of a bureau (white list).
@@ -66,6 +69,7 @@ impl RegistryRow {
             ],
             Self::OwnScheme(s) => vec!["s".to_owned(), s.issuer.clone(), s.pattern.clone()],
             Self::AccessKey(k) => vec!["k".to_owned(), k.id.clone()],
+            Self::JoinKey(k) => vec!["j".to_owned(), k.version.to_string()],
             Self::MakersError(e) => vec!["m".to_owned(), e.first.to_string(), e.last.to_string()],
             Self::Feed(f) => match &f.scope {
                 FeedScope::Institution(code) => vec!["f".to_owned(), code.to_string()],
@@ -93,6 +97,7 @@ pub struct Registry {
     /// In order of their first codes.
     makers_errors: Vec<MakersError>,
     access_keys: BTreeMap<String, Arc<AccessKey>>,
+    join_keys: BTreeMap<u32, JoinKey>,
 }
 
 impl Registry {
@@ -127,6 +132,7 @@ impl Registry {
             RegistryRow::AccessKey(key) => {
                 self.access_keys.insert(key.id.clone(), Arc::new(key));
             }
+            RegistryRow::JoinKey(key) => drop(self.join_keys.insert(key.version, key)),
             RegistryRow::Feed(PurchaseFeed { scope, complete_up_to }) => match scope {
                 FeedScope::Institution(code) => {
                     self.feeds_of_institutions.insert(code, complete_up_to);
@@ -169,6 +175,11 @@ impl Registry {
     /// How many keys there are, ended ones among them.
     pub fn access_keys_len(&self) -> usize {
         self.access_keys.len()
+    }
+
+    /// The join keys, in order of their versions, destroyed ones too.
+    pub fn join_keys(&self) -> impl DoubleEndedIterator<Item = &JoinKey> {
+        self.join_keys.values()
     }
 
     /// The institutions of a chain, in no order.

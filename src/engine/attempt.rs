@@ -50,10 +50,10 @@ impl Attempt {
         };
         let document =
             facts.paper.document.filter(|_| answer.recorded).map(|document| (key.clone(), document));
-        let Follows { dossiers, reminder, count, settled: mut outcomes, unexplained: _ } = follows;
+        let Follows { dossiers, reminder, person, count, settled: mut outcomes, unexplained: _ } = follows;
         let decided = Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold);
         let version = known.map_or(decided.version, |o| o.next_version());
-        let outcome = Outcome { version, reminder, ..decided };
+        let outcome = Outcome { version, reminder, person, ..decided };
         let expected = known.map(|o| o.version);
         // The last one is this request's own.
         outcomes.reserve_exact(1);

@@ -1,6 +1,7 @@
 //! Check, dispense, return, report: documents that are judged and recorded.
 
 use super::attempt::Attempt;
+use super::persons::{Beside, Said};
 use super::repeat::{difference, repeat};
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Knowledge, Reply, request_key};
 use crate::clock::Stopwatch;
@@ -33,20 +34,19 @@ impl Engine {
         Ok(Reply::first(Answer { outcome_id: String::new(), recorded: false, ..answer }))
     }
 
-    /// The gate: judges a document and claims its codes, as a sale or as a hold. `reason` = why the operator goes on
-    /// after a reminder; it is no part of what is asked, and may follow with the same request sent again.
+    /// The gate: judges a document and claims its codes, as a sale or as a hold. What is said beside it is no part of what
+    /// is asked; a reason may follow with the same request sent again.
     pub async fn dispense(
         &self,
         caller: &Caller,
         request_id: &str,
         document: Document,
         hold: bool,
-        reason: Option<&str>,
+        said: Said<'_>,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.limits.check_reason("go_on_reason", reason)?;
         let asked = Recorded::Dispense { document, hold };
-        self.decide(caller, request_id, asked, reason).await
+        self.decide(caller, request_id, asked, said).await
     }
 
     /// Takes goods back.
@@ -57,7 +57,7 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(caller, request_id, Recorded::Return { document, reported: false }, None).await
+        self.decide(caller, request_id, Recorded::Return { document, reported: false }, Said::default()).await
     }
 
     /// Records a sale that already happened, with findings.
@@ -66,9 +66,10 @@ impl Engine {
         caller: &Caller,
         request_id: &str,
         document: Document,
+        said: Said<'_>,
     ) -> Result<Reply, EngineError> {
         self.limits.check_document(&document)?;
-        self.decide(caller, request_id, Recorded::ReportedSale(document), None).await
+        self.decide(caller, request_id, Recorded::ReportedSale(document), said).await
     }
 
     /// Records a return that already happened.
@@ -79,7 +80,7 @@ impl Engine {
         document: ReturnDocument,
     ) -> Result<Reply, EngineError> {
         self.limits.check_return(&document)?;
-        self.decide(caller, request_id, Recorded::Return { document, reported: true }, None).await
+        self.decide(caller, request_id, Recorded::Return { document, reported: true }, Said::default()).await
     }
 
     /// Records a movement inside.
@@ -90,7 +91,7 @@ impl Engine {
         movement: Movement,
     ) -> Result<Reply, EngineError> {
         self.limits.check_scans("movement.codes", &movement.scanned)?;
-        self.decide(caller, request_id, Recorded::Movement(movement), None).await
+        self.decide(caller, request_id, Recorded::Movement(movement), Said::default()).await
     }
 
     /// Answers a request the first time, and every time after the same way.
@@ -99,24 +100,25 @@ impl Engine {
         caller: &Caller,
         request_id: &str,
         mut body: Recorded,
-        reason: Option<&str>,
+        said: Said<'_>,
     ) -> Result<Reply, EngineError> {
         let institution = body.institution();
         self.authorize(caller, institution)?;
+        let beside = self.kept_beside(said)?;
         let key = request_key(institution, request_id)?;
         self.charge_for(caller, &key).await?;
         let _in_flight = self.in_flight.enter(&key);
         let (call, started) = (call_of(&body), Stopwatch::start());
         let asks = std::iter::once(Ask::Index).chain(std::iter::repeat(Ask::Ledger));
-        if let Some(beside) = self.beside_ledger(call, &key, &body, reason, started).await {
-            return beside;
+        if let Some(reply) = self.beside_ledger(call, &key, &body, beside, started).await {
+            return reply;
         }
         for ask in asks.take(ATTEMPTS_MAX) {
             // Nearly every request is new, and where it is not, its outcome stands in the way of the commit.
             let guessed = ask == Ask::Index && self.store.is_far();
             let known = if guessed { None } else { self.store.outcome(&key).await? };
             if let Some(outcome) = known.as_ref().filter(|o| !may_be_judged(o, &body)) {
-                return self.answer_again(call, &key, outcome, body, reason).await;
+                return self.answer_again(call, &key, outcome, body, beside.reason).await;
             }
             let judged = self.judge(ask, &body, request_id).await;
             let decides = |(answer, ..): &(Answer, _, _)| answer.verdict != Verdict::Pending;
@@ -128,14 +130,14 @@ impl Engine {
             }
             let (answer, judgement, facts) = judged?;
             let judged = (answer, judgement, &facts);
-            let (attempt, unexplained) = self.attempt((&key, body), judged, known.as_ref(), reason).await?;
+            let (attempt, unexplained) = self.attempt((&key, body), judged, known.as_ref(), beside).await?;
             let committed = self.store.commit(&attempt.change).await;
             let answer;
             (body, answer) = attempt.given_back()?;
             match committed {
                 Ok(()) => {
                     count(call, &answer, started);
-                    self.keep_reason(&unexplained, reason).await?;
+                    self.keep_reason(&unexplained, beside.reason).await?;
                     self.judge_beside(call, &key, &body, &answer, &facts).await;
                     return Ok(Reply::first(answer));
                 }
@@ -156,12 +158,12 @@ impl Engine {
         (key, body): (&RequestKey, Recorded),
         (answer, judgement, facts): (Answer, Judgement, &Facts),
         known: Option<&Outcome>,
-        reason: Option<&str>,
+        beside: Beside<'_>,
     ) -> Result<(Attempt, Vec<RequestKey>), EngineError> {
         if judgement.verdict == Verdict::Pending {
             return Ok((Attempt::undecided(key, body, answer, known), Vec::new()));
         }
-        let mut follows = self.what_follows((key, &body), &answer, &judgement, facts, reason).await?;
+        let mut follows = self.what_follows((key, &body), &answer, &judgement, facts, beside).await?;
         let unexplained = std::mem::take(&mut follows.unexplained);
         Ok((Attempt::decided(key, body, answer, judgement, facts, known, follows), unexplained))
     }

@@ -190,6 +190,7 @@ impl Limits {
                 check_long_text("pattern", &scheme.pattern)
             }
             RegistryRow::AccessKey(key) => check_long_text("label", &key.label),
+            RegistryRow::JoinKey(_) => Ok(()),
             RegistryRow::Feed(_) => Ok(()),
         }
     }

@@ -22,6 +22,7 @@ mod knowledge;
 mod limits;
 mod names;
 mod outcome;
+mod persons;
 mod policy;
 mod provisional;
 mod purchase;
@@ -38,7 +39,8 @@ pub use crate::index::cases::{CaseFilter, Cursor, Range, Summary};
 pub use access::{KeysPage, NewKey, NotLetIn, hash_of_secret, random_text};
 pub use allowance::CallerLimits;
 pub use cases::{
-    Advance, Audited, CaseView, CasesPage, CodeHistory, HistoryEvent, InvolvedView, Look, Money, WatchedCase,
+    Advance, Audited, CaseView, CasesPage, CodeHistory, HistoryAttempt, HistoryEvent, InvolvedView, Look,
+    Money, WatchedCase,
 };
 pub use compliance::{Compliance, Duplicates, TallyFilter};
 pub use error::EngineError;
@@ -48,6 +50,7 @@ pub use keeper::{IndexKeeper, IndexState, Keeping};
 pub use knowledge::Knowledge;
 pub use limits::Limits;
 pub use outcome::OutcomeReply;
+pub use persons::{NotOpened, SECRET_BYTES, Said, WrappingKey, WrappingKeys};
 pub use policy::{
     InForce, LoadedPolicy, Policies, PolicyMistake, PolicySet, PolicySource, PolicyText, Reloaded,
 };
@@ -102,6 +105,8 @@ pub struct Engine {
     desk: Desk,
     /// Who changes and looks at what; nowhere, until somebody says where.
     trail: Trail,
+    /// What opens join keys; nothing, until somebody says what.
+    wrapping: WrappingKeys,
 }
 
 /// Whom a judgement asks about codes.
@@ -198,6 +203,7 @@ impl Engine {
             state,
             desk: Desk::default(),
             trail: Trail::nowhere(),
+            wrapping: WrappingKeys::default(),
         };
         engine.recall_provisional();
         Ok(engine)

@@ -6,6 +6,7 @@
 
 use super::attempt::Attempt;
 use super::dispense::{Request, count, judge_body, judge_given};
+use super::persons::Beside;
 use super::repeat::repeat;
 use super::{ATTEMPTS_MAX, Ask, Engine, EngineError, Facts, Reply};
 use crate::clock::Stopwatch;
@@ -87,7 +88,7 @@ impl Engine {
         why: String,
         call: &'static str,
         key: &RequestKey,
-        (body, reason): (Recorded, Option<&str>),
+        (body, beside): (Recorded, Beside<'_>),
         started: Stopwatch,
     ) -> Result<Reply, EngineError> {
         let away = || EngineError::from(StoreError::Away(why.clone()));
@@ -97,7 +98,7 @@ impl Engine {
         {
             return Err(away());
         }
-        let outcome = self.answer_from_memory(key, body, reason)?.ok_or_else(away)?;
+        let outcome = self.answer_from_memory(key, body, beside)?.ok_or_else(away)?;
         match book.keep(key, &outcome).await {
             Ok(up_to) => self.desk.kept(key, up_to),
             Err(error) => {
@@ -116,7 +117,7 @@ impl Engine {
         &self,
         key: &RequestKey,
         body: Recorded,
-        reason: Option<&str>,
+        beside: Beside<'_>,
     ) -> Result<Option<Arc<Outcome>>, EngineError> {
         let knowledge = self.knowledge.get();
         let request = Request::of(&body, &knowledge.scan_rules, &knowledge.registry);
@@ -144,10 +145,10 @@ impl Engine {
         }
         let answer = self.answer(&judgement, &facts, key.institution);
         // What it counts for is counted once the ledger has it.
-        let reason = reason.filter(|_| is_reminder(&answer)).map(str::to_owned);
+        let reason = beside.reason.filter(|_| is_reminder(&answer)).map(str::to_owned);
         let reminder = reason.map(|reason| Reminder { reason: Some(reason), ..Reminder::default() });
         let decided = Outcome::decided(RequestBody::Recorded(body), answer, judgement.sold);
-        let outcome = Arc::new(Outcome { reminder, ..decided });
+        let outcome = Arc::new(Outcome { reminder, person: beside.person, ..decided });
         let sold = judgement.claims.into_iter().map(|claim| (claim.key, Some(claim.history)));
         self.desk.add(&mut desk, key.clone(), Arc::clone(&outcome), sold.collect());
         Ok(Some(outcome))
@@ -160,7 +161,7 @@ impl Engine {
         call: &'static str,
         key: &RequestKey,
         body: &Recorded,
-        reason: Option<&str>,
+        beside: Beside<'_>,
         started: Stopwatch,
     ) -> Option<Result<Reply, EngineError>> {
         match self.desk.given(key) {
@@ -172,7 +173,7 @@ impl Engine {
             Err(undecided) => return Some(Err(undecided.into())),
         }
         let why = self.ledger_is_away()?;
-        Some(self.without_ledger(why, call, key, (body.clone(), reason), started).await)
+        Some(self.without_ledger(why, call, key, (body.clone(), beside), started).await)
     }
 
     /// Takes provisional answers to the ledger whenever it is there, until `stop`.
@@ -265,7 +266,8 @@ impl Engine {
         let corrected = corrections(&answer.findings, &judgement.findings, &lines, self.clock.now());
         let is_new = corrected.iter().any(|correction| correction.now.is_some());
         let reason = given.outcome.reminder.as_ref().and_then(|reminder| reminder.reason.as_deref());
-        let follows = self.what_follows((key, body), answer, &judgement, &facts, reason).await?;
+        let beside = Beside { reason, person: given.outcome.person };
+        let follows = self.what_follows((key, body), answer, &judgement, &facts, beside).await?;
         let (body, answer) = (body.clone(), answer.clone());
         let mut change = Attempt::decided(key, body, answer, judgement, &facts, known, follows).change;
         if let Some(own) = change.outcomes.last_mut() {

@@ -194,6 +194,7 @@ pub(super) fn place_of(row: &RegistryRow) -> Loaded {
         | RegistryRow::OwnScheme(_)
         | RegistryRow::NoCode(_)
         | RegistryRow::MakersError(_)
-        | RegistryRow::AccessKey(_) => Loaded::Everywhere,
+        | RegistryRow::AccessKey(_)
+        | RegistryRow::JoinKey(_) => Loaded::Everywhere,
     }
 }

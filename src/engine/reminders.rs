@@ -1,11 +1,13 @@
 //! What an answer is counted for, and what becomes of a reminder: part of the same change as the answer itself.
 
+use super::persons::Beside;
 use super::{ATTEMPTS_MAX, Engine, EngineError, Facts, request_key};
 use crate::domain::claim::History;
 use crate::domain::code::CodeKey;
 use crate::domain::judge::{ClaimChange, Judgement, Paper};
 use crate::domain::outcome::{Answer, Outcome, OutcomeState, Recorded, RequestKey};
 use crate::domain::party::InstitutionCode;
+use crate::domain::person::PersonMark;
 use crate::domain::tally::{Count, Course, Earlier, Reminder, is_held, is_on_record, is_reminder, reminders};
 use crate::store::{Change, DossierChange, OutcomeChange};
 
@@ -19,6 +21,8 @@ pub(super) struct Follows {
     pub dossiers: Vec<DossierChange>,
     /// What it reminded of.
     pub reminder: Option<Reminder>,
+    /// To whom the boxes were handed.
+    pub person: Option<PersonMark>,
     /// What it counts for.
     pub count: Count,
     /// Earlier requests of the same document whose reminders went on with this sale.
@@ -60,17 +64,17 @@ pub(super) fn count_course(
 }
 
 impl Engine {
-    /// What follows from an answer that is recorded; `reason` = why the operator goes on.
+    /// What follows from an answer that is recorded, and from what was said beside it.
     pub(super) async fn what_follows(
         &self,
         (key, body): (&RequestKey, &Recorded),
         answer: &Answer,
         judgement: &Judgement,
         facts: &Facts,
-        reason: Option<&str>,
+        beside: Beside<'_>,
     ) -> Result<Follows, EngineError> {
         let dossiers = self.cases_of(key, body, answer, judgement, facts).await?;
-        let mut follows = Follows { dossiers, ..Follows::default() };
+        let mut follows = Follows { dossiers, person: beside.person, ..Follows::default() };
         if !self.keeps_books {
             return Ok(follows);
         }
@@ -99,7 +103,7 @@ impl Engine {
                 codes: told.map(ToString::to_string).collect(),
             };
             let counts = reminders(document, answer, &told);
-            let reminder = Reminder { counts, reason: reason.map(str::to_owned), went_on: !hold };
+            let reminder = Reminder { counts, reason: beside.reason.map(str::to_owned), went_on: !hold };
             let course = if hold { Course::Asked } else { Course::AskedAndSold };
             follows.count.add(reminder.tally(document.institution, answer.decided_at, course));
             follows.reminder = Some(reminder);

@@ -138,6 +138,7 @@ const fn kind_of(row: &RegistryRow) -> &'static str {
         RegistryRow::Feed(_) => "feeds",
         RegistryRow::MakersError(_) => "makers_errors",
         RegistryRow::AccessKey(_) => "access_keys",
+        RegistryRow::JoinKey(_) => "join_keys",
     }
 }
 

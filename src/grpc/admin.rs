@@ -1,6 +1,6 @@
-//! `AdminService`: keys by which callers are known.
+//! `AdminService`: keys by which callers are known, keys under which persons are marked, the audit trail.
 
-use super::convert::{access_key, new_key};
+use super::convert::{access_key, join_key, new_key};
 use super::pb::admin_service_server::AdminService;
 use super::{Door, caller, pb, status};
 use crate::engine::Engine;
@@ -76,5 +76,32 @@ impl AdminService for Admin {
         let id = request.into_inner().id;
         let key = self.0.run(|engine| async move { engine.revoke_key(&by, &id).await }).await?;
         Ok(Response::new(pb::RevokeKeyResponse { key: Some(access_key(&key)) }))
+    }
+
+    async fn list_join_keys(
+        &self,
+        _: Request<pb::ListJoinKeysRequest>,
+    ) -> Result<Response<pb::ListJoinKeysResponse>, Status> {
+        let keys = self.0.engine.join_keys().iter().map(join_key).collect();
+        Ok(Response::new(pb::ListJoinKeysResponse { keys }))
+    }
+
+    async fn rotate_join_key(
+        &self,
+        request: Request<pb::RotateJoinKeyRequest>,
+    ) -> Result<Response<pb::RotateJoinKeyResponse>, Status> {
+        let by = caller::of(&request)?;
+        let key = self.0.run(|engine| async move { engine.rotate_join_key(&by).await }).await?;
+        Ok(Response::new(pb::RotateJoinKeyResponse { key: Some(join_key(&key)) }))
+    }
+
+    async fn destroy_join_key(
+        &self,
+        request: Request<pb::DestroyJoinKeyRequest>,
+    ) -> Result<Response<pb::DestroyJoinKeyResponse>, Status> {
+        let by = caller::of(&request)?;
+        let version = request.into_inner().version;
+        let key = self.0.run(|engine| async move { engine.destroy_join_key(&by, version).await }).await?;
+        Ok(Response::new(pb::DestroyJoinKeyResponse { key: Some(join_key(&key)) }))
     }
 }

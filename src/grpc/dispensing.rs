@@ -1,11 +1,11 @@
 //! `DispensingService`: the gate at the counter.
 
-use super::convert::{decision, document, institution_code, movement, return_document, settlement};
+use super::convert::{decision, document, institution_code, movement, person, return_document, settlement};
 use super::pb::dispensing_service_server::DispensingService;
 use super::scan::{self, Incoming, ScanLimits};
 use super::{Door, caller, pb, status, watch};
 use crate::domain::party::Caller;
-use crate::engine::{Engine, EngineError, OutcomeReply, Reply, VoidTarget};
+use crate::engine::{Engine, EngineError, OutcomeReply, Reply, Said, VoidTarget};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
@@ -31,9 +31,11 @@ pub(super) async fn dispense(
     caller: &Caller,
     request: pb::DispenseRequest,
 ) -> Result<pb::DispenseResponse, EngineError> {
-    let pb::DispenseRequest { request_id, document: wire, hold, go_on_reason } = request;
+    let pb::DispenseRequest { request_id, document: mut wire, hold, go_on_reason } = request;
     let reason = Some(go_on_reason.as_str()).filter(|reason| !reason.is_empty());
-    let reply = engine.dispense(caller, &request_id, document(wire)?, hold, reason).await?;
+    let person = person(wire.as_mut());
+    let said = Said { reason, person: person.as_ref() };
+    let reply = engine.dispense(caller, &request_id, document(wire)?, hold, said).await?;
     watch::is_answered(reply.answer.verdict.name());
     Ok(pb::DispenseResponse { decision: Some(decision(&reply, caller, &engine.knowledge())) })
 }
@@ -200,7 +202,12 @@ async fn record(engine: &Engine, caller: &Caller, event: pb::ReportRequest) -> R
     use pb::report_request::Event;
     let id = event.request_id;
     match event.event {
-        Some(Event::Sale(wire)) => engine.report_sale(caller, &id, document(Some(wire))?).await,
+        Some(Event::Sale(wire)) => {
+            let mut wire = Some(wire);
+            let person = person(wire.as_mut());
+            let said = Said { reason: None, person: person.as_ref() };
+            engine.report_sale(caller, &id, document(wire)?, said).await
+        }
         Some(Event::SaleReturn(wire)) => {
             engine.report_return(caller, &id, return_document(Some(wire))?).await
         }

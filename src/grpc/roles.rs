@@ -118,7 +118,7 @@ const fn everybody(method: &'static str) -> Right {
 }
 
 /// The table.
-pub const RIGHTS: [Right; 43] = [
+pub const RIGHTS: [Right; 46] = [
     own("DispensingService/Check"),
     counter("DispensingService/Dispense"),
     counter("DispensingService/Confirm"),
@@ -161,6 +161,9 @@ pub const RIGHTS: [Right; 43] = [
     office_acts("AdminService/CreateKey"),
     office_acts("AdminService/ListKeys"),
     office_acts("AdminService/RevokeKey"),
+    operator("AdminService/ListJoinKeys"),
+    operator("AdminService/RotateJoinKey"),
+    operator("AdminService/DestroyJoinKey"),
     audit("AdminService/ReadAuditTrail"),
 ];
 

@@ -42,6 +42,7 @@ fn chain_of(known: Option<&RegistryRow>) -> Option<&String> {
             | RegistryRow::OwnScheme(_)
             | RegistryRow::MakersError(_)
             | RegistryRow::AccessKey(_)
+            | RegistryRow::JoinKey(_)
             | RegistryRow::Feed(_),
         )
         | None => None,

@@ -37,6 +37,8 @@ pub const REFUSED_CONNECTIONS: [&str; 3] = ["full", "address_full", "handshake"]
 pub const IMPORTED: [&str; 4] = ["added", "known", "added_to_known", "refused"];
 /// What becomes of an answer that was given while the ledger was away.
 pub const PROVISIONAL: [&str; 3] = ["claimed", "corrected", "dropped"];
+/// What becomes of the numbers of a person: marked, or dropped because there is no join key or none that opens.
+pub const PERSONS: [&str; 3] = ["marked", "no_key", "sealed"];
 /// The parts of readiness.
 pub const READY_PARTS: [&str; 3] = ["store", "index", "listener"];
 /// Who could answer a look-up.
@@ -91,6 +93,9 @@ pub(super) fn start() {
     policies_in_fleet(1);
     for became in PROVISIONAL {
         counter!(names::PROVISIONAL, "became" => became).increment(0);
+    }
+    for became in PERSONS {
+        counter!(names::PERSONS_TOLD, "became" => became).increment(0);
     }
     for why in REFUSED_CONNECTIONS {
         counter!(names::CONNECTIONS_REFUSED, "why" => why).increment(0);
@@ -173,6 +178,11 @@ pub fn provisional_waiting(answers: usize) {
 /// The ledger has an answer that was given while it was away; one of [`PROVISIONAL`].
 pub fn provisional_became(became: &'static str) {
     counter!(names::PROVISIONAL, "became" => became).increment(1);
+}
+
+/// A request named a person; one of [`PERSONS`].
+pub fn person_told(became: &'static str) {
+    counter!(names::PERSONS_TOLD, "became" => became).increment(1);
 }
 
 /// So many policies are in force at gateways of one fleet.

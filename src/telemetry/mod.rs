@@ -15,10 +15,11 @@ mod scans;
 mod traces;
 
 pub use meters::{
-    CALLS, IMPORTED, IndexGauges, PROVISIONAL, READY_PARTS, REFUSALS, REFUSED_CONNECTIONS, StoreGauges,
-    VERDICTS, answered, cases_are, connection_refused, feeds_complete_up_to, found, group_written, imported,
-    index_is, looked_up, policies_in_fleet, policy_is, provisional_became, provisional_waiting, ready,
-    refused, registry_is, repeated, shadow_failed, shadowed, store_is, store_measured, trail_is,
+    CALLS, IMPORTED, IndexGauges, PERSONS, PROVISIONAL, READY_PARTS, REFUSALS, REFUSED_CONNECTIONS,
+    StoreGauges, VERDICTS, answered, cases_are, connection_refused, feeds_complete_up_to, found,
+    group_written, imported, index_is, looked_up, person_told, policies_in_fleet, policy_is,
+    provisional_became, provisional_waiting, ready, refused, registry_is, repeated, shadow_failed, shadowed,
+    store_is, store_measured, trail_is,
 };
 pub use names::{Kind, METRICS, Metric};
 pub use process::process_measured;

@@ -41,6 +41,7 @@ pub(super) const FLEET_POLICIES: &str = "tracegate_fleet_policies";
 pub(super) const POLICY: &str = "tracegate_policy_info";
 pub(super) const PROVISIONAL_WAITING: &str = "tracegate_provisional_waiting";
 pub(super) const PROVISIONAL: &str = "tracegate_provisional_total";
+pub(super) const PERSONS_TOLD: &str = "tracegate_persons_total";
 pub(super) const TRAIL_ENTRIES: &str = "tracegate_trail_entries_total";
 pub(super) const TRAIL_STATE: &str = "tracegate_trail_state";
 pub(super) const READY: &str = "tracegate_ready";
@@ -87,7 +88,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 }
 
 /// Every metric that a gateway shows.
-pub const METRICS: [Metric; 47] = [
+pub const METRICS: [Metric; 48] = [
     counter(VERDICTS_TOTAL, &["call", "verdict"], "First answers by call and verdict"),
     counter(REPEATED, &["call"], "Requests that got the answer of the first time"),
     counter(FINDINGS, &["reason", "enforcement"], "Findings by reason and enforcement"),
@@ -130,6 +131,11 @@ pub const METRICS: [Metric; 47] = [
     gauge(INDEX_COMPLETE, &[], "1 once the index holds every claim"),
     gauge(PROVISIONAL_WAITING, &[], "Answers given while the ledger was away that it does not have yet"),
     counter(PROVISIONAL, &["became"], "Answers given while the ledger was away, by what became of them"),
+    counter(
+        PERSONS_TOLD,
+        &["became"],
+        "Requests that named a person, by what was kept of them: a mark, or nothing",
+    ),
     gauge(REGISTRY_ROWS, &["kind"], "Rows of the registry"),
     gauge(REGISTRY_VERSION, &[], "Version of the registry"),
     gauge(

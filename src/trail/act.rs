@@ -33,6 +33,12 @@ pub enum Act {
     KeyCreate,
     /// A key was revoked.
     KeyRevoke,
+    /// A join key of persons was made.
+    JoinKeyCreate,
+    /// It is sealed by another wrapping key.
+    JoinKeyRewrap,
+    /// It was destroyed.
+    JoinKeyDestroy,
     /// A caller has looked at more codes that were never its own than it may.
     ProbeBudget,
     /// What an earlier entry announced did not come to pass, or nobody knows whether it did.
@@ -41,7 +47,7 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::TrailBegin,
         Self::TrailPurge,
         Self::GatewayStart,
@@ -57,6 +63,9 @@ impl Act {
         Self::SalesImport,
         Self::KeyCreate,
         Self::KeyRevoke,
+        Self::JoinKeyCreate,
+        Self::JoinKeyRewrap,
+        Self::JoinKeyDestroy,
         Self::ProbeBudget,
         Self::ChangeFailed,
     ];
@@ -79,6 +88,9 @@ impl Act {
             Self::SalesImport => "sales.import",
             Self::KeyCreate => "key.create",
             Self::KeyRevoke => "key.revoke",
+            Self::JoinKeyCreate => "join_key.create",
+            Self::JoinKeyRewrap => "join_key.rewrap",
+            Self::JoinKeyDestroy => "join_key.destroy",
             Self::ProbeBudget => "probe.budget",
             Self::ChangeFailed => "change.failed",
         }

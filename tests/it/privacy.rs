@@ -1,6 +1,8 @@
 //! What messages say of patients stays with whoever sends them: it is in no log line and in no file, also at level
 //! `debug`. Codes are in files, where they must be, and in no log line.
 
+mod persons;
+
 use crate::support::process::PROGRAM;
 use crate::support::redis::RedisServer;
 use serde_json::Value;
@@ -44,13 +46,15 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 
 /// Replays the day into a gateway that logs everything; gives the log.
 fn replayed(dir: &Path, store: &[(&str, &str)]) -> String {
-    let log = dir.join("gateway.log");
+    let (log, wrapping) = (dir.join("gateway.log"), dir.join("wrapping.key"));
+    std::fs::write(&wrapping, "0f".repeat(32)).expect("written");
     let mut gateway = Command::new(PROGRAM)
         .args(["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir"])
         .arg(dir.join("data"))
         .args(if store.is_empty() { [].as_slice() } else { ["--init-codes", "100000"].as_slice() })
         .env("TRACEGATE_STORE_DISK_FREE_BYTES_MIN", "1")
         .env("TRACEGATE_LOG_LEVEL", "debug")
+        .env("TRACEGATE_PRIVACY_WRAPPING_KEY_FILES", &wrapping)
         .envs(store.iter().copied())
         .stdout(Stdio::piped())
         .stderr(File::create(&log).expect("a log file"))

@@ -3,7 +3,7 @@
 mod cases;
 mod copies;
 mod faults;
-mod fleet;
+pub mod fleet;
 mod growing;
 pub mod guards;
 mod kills;

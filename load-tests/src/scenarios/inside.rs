@@ -20,7 +20,7 @@ use tracegate::domain::party::{Caller, Institution, InstitutionCode, Institution
 use tracegate::domain::purchase::PurchaseRecord;
 use tracegate::domain::registry::RegistryRow;
 use tracegate::domain::verdict::Verdict;
-use tracegate::engine::{Engine, IndexKeeper, IndexState, Keeping};
+use tracegate::engine::{Engine, IndexKeeper, IndexState, Keeping, Said};
 use tracegate::store::Store;
 use tracegate::store::embedded::EmbeddedStore;
 use tracegate::store::log::LogFiles;
@@ -153,7 +153,7 @@ pub(super) fn duplicate((id, document): &Request) -> Request {
 
 /// Dispenses a document whose boxes are sold; an error where that does not show.
 pub(super) async fn dispense_again(engine: &Engine, (request_id, document): Request) -> Result<()> {
-    let reply = engine.dispense(&Caller::Operator, &request_id, document, false, None).await?;
+    let reply = engine.dispense(&Caller::Operator, &request_id, document, false, Said::default()).await?;
     match reply.answer.verdict {
         // A hospital is reminded of a duplicate, a pharmacy is refused.
         Verdict::Block | Verdict::Remind => Ok(()),
@@ -163,7 +163,7 @@ pub(super) async fn dispense_again(engine: &Engine, (request_id, document): Requ
 
 /// Dispenses a document; an error where it is not allowed or not recorded.
 pub(super) async fn dispense(engine: &Engine, (request_id, document): Request) -> Result<()> {
-    let reply = engine.dispense(&Caller::Operator, &request_id, document, false, None).await?;
+    let reply = engine.dispense(&Caller::Operator, &request_id, document, false, Said::default()).await?;
     if reply.answer.verdict != Verdict::Allow || !reply.answer.recorded {
         let reasons: Vec<_> = reply.answer.findings.iter().map(|f| f.reason.name()).collect();
         bail!("{request_id} was answered {} with findings {reasons:?}", reply.answer.verdict.name());

@@ -76,6 +76,7 @@ struct DetailsJson<'a> {
     amount: &'a str,
     settlement_id: &'a str,
     verdict: &'static str,
+    person: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,6 +163,7 @@ fn sale_json(sale: &pb::InvolvedSale) -> SaleJson<'_> {
             amount: &details.amount,
             settlement_id: &details.settlement_id,
             verdict: name_of(details.verdict().as_str_name(), "VERDICT_"),
+            person: details.person,
         },
     }
 }
@@ -237,14 +239,16 @@ fn sale_row(sale: &pb::InvolvedSale) -> [String; 7] {
     };
     let side = in_words(name_of(sale.side().as_str_name(), "CASE_SIDE_"));
     let class = in_words(class(sale.class()));
-    let document = [details.document_no.as_str(), details.operator.as_str()].join("\n").trim().to_owned();
+    let person = person_in_words(&details);
+    let document = [details.document_no.as_str(), details.operator.as_str(), &person];
+    let document: Vec<_> = document.into_iter().filter(|word| !word.is_empty()).collect();
     let recovered = if sale.recovered { "\nrecovered 已追回" } else { "" };
     [
         format!("{side}\n{class}").trim().to_owned(),
         whose,
         when(sale.occurred_at),
         when(sale.received_at),
-        document,
+        document.join("\n"),
         details.amount,
         format!("{}{recovered}", in_words(name_of(sale.fate().as_str_name(), "SALE_FATE_"))),
     ]
@@ -264,9 +268,25 @@ fn step_row(step: &pb::CaseStep) -> [String; 4] {
     [when(step.at), kind, who.trim().to_owned(), note.trim().to_owned()]
 }
 
+/// To whom, as a letter among the sales shown; nothing where it is not known.
+fn person_in_words(details: &pb::SaleDetails) -> String {
+    let letter = |number: u32| {
+        u8::try_from(number).ok().filter(|n| (1..=26).contains(n)).map(|n| char::from(b'A' + n - 1))
+    };
+    match details.person {
+        0 => String::new(),
+        number => match letter(number) {
+            Some(letter) => format!("person {letter} 患者{letter}"),
+            None => format!("person {number} 患者{number}"),
+        },
+    }
+}
+
 /// What a request says of a sale, in a few words.
 pub(in crate::cli) fn details_in_words(details: &pb::SaleDetails) -> String {
     let amount = if details.amount.is_empty() { String::new() } else { format!("{} yuan", details.amount) };
-    let words = [details.document_no.as_str(), details.operator.as_str(), &amount, &details.settlement_id];
+    let person = person_in_words(details);
+    let words =
+        [details.document_no.as_str(), details.operator.as_str(), &amount, &details.settlement_id, &person];
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }

@@ -2,6 +2,7 @@
 //!
 //! Data only. Knows nothing of JSON and nothing of the gateway's requests.
 
+use crate::domain::person::Person;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use std::fmt;
@@ -44,6 +45,8 @@ pub struct SaleDocument {
     pub visit_no: Option<String>,
     /// `setl_id`, the first that a row of the document gives.
     pub settlement_id: Option<String>,
+    /// `certno` and `psn_no`, the first that a row of the document gives.
+    pub person: Person,
     /// 32 hex digits that stay the same however often the message is sent, whatever its `msgid`.
     pub request_id: String,
     /// At least one line, in message order.

@@ -7,6 +7,7 @@ use super::fields::Fields;
 use super::message::{Body, MessageError, ReturnDocument, ReturnLine, SaleDocument, SaleLine};
 use super::request_id::RequestIds;
 use super::rows::{group, rows_node};
+use crate::domain::person::{PERSON_NUMBER_BYTES_MAX, Person};
 
 /// A message's documents, and its rows that could not be read.
 pub(super) type Documents = (Body, Vec<MessageError>);
@@ -17,7 +18,12 @@ pub(super) fn read_sales(input: &Fields<'_>, ids: RequestIds) -> Result<Document
     let groups = group(&node, &path, sold)?;
     let ids = ids.for_groups(groups.count);
     let documents = groups.good.into_iter().map(|group| {
-        let settlement_id = group.lines.iter().find_map(|(row, _)| row.settlement_id.clone());
+        let rows = || group.lines.iter().map(|(row, _)| row);
+        let settlement_id = rows().find_map(|row| row.settlement_id.clone());
+        let person = Person {
+            certificate_no: rows().find_map(|row| row.person.certificate_no.clone()),
+            insured_no: rows().find_map(|row| row.person.insured_no.clone()),
+        };
         let is_settled = settlement_id.is_some();
         // A sale is settled as a whole, whichever of its rows says so.
         let settled = |(row, line): (Payment, SaleLine)| SaleLine {
@@ -29,6 +35,7 @@ pub(super) fn read_sales(input: &Fields<'_>, ids: RequestIds) -> Result<Document
             document_no: group.key.document_no,
             visit_no: group.key.visit_no,
             settlement_id,
+            person,
             lines: group.lines.into_iter().map(settled).collect(),
         }
     });
@@ -51,16 +58,18 @@ pub(super) fn read_returns(input: &Fields<'_>, ids: RequestIds) -> Result<Docume
     Ok((Body::Returns(documents.collect()), groups.rejected))
 }
 
-/// What a sold row says about who pays.
+/// What a sold row says about who pays and who gets it.
 struct Payment {
     settlement_id: Option<String>,
+    person: Person,
     insured: Option<bool>,
 }
 
 /// One sold row; who pays is settled with its document. A price that cannot be read is none: refusing the row for
 /// it would leave its boxes free to be sold again.
 fn sold(fields: &Fields<'_>, row: u32) -> Result<(Payment, SaleLine), MessageError> {
-    let payment = Payment { settlement_id: fields.text("setl_id")?, insured: insured(fields)? };
+    let payment =
+        Payment { settlement_id: fields.text("setl_id")?, person: person(fields), insured: insured(fields)? };
     let line = SaleLine {
         row,
         catalog_code: fields.text("med_list_codg")?,
@@ -72,6 +81,16 @@ fn sold(fields: &Fields<'_>, row: u32) -> Result<(Payment, SaleLine), MessageErr
         codes: row_codes(fields, row)?,
     };
     Ok((payment, line))
+}
+
+/// The numbers of a person. One that cannot be read, or is longer than any, is none: refusing the row for it would leave
+/// its boxes free to be sold again.
+pub(super) fn person(fields: &Fields<'_>) -> Person {
+    let number = |name| {
+        let number = fields.text(name).ok().flatten();
+        number.filter(|number| number.len() <= PERSON_NUMBER_BYTES_MAX)
+    };
+    Person { certificate_no: number("certno"), insured_no: number("psn_no") }
 }
 
 /// Whether the fund pays. A value that is not known here says nothing: refusing the row would leave its boxes

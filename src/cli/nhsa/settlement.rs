@@ -8,6 +8,7 @@ use super::json::Json;
 use super::message::{Body, MessageError, SaleDocument, SaleLine};
 use super::request_id::RequestIds;
 use super::rows::{Key, rows_of};
+use super::sales::person;
 use std::borrow::Cow;
 
 const NODE_NAMES: &[&str] = &["drug_trac_info", "drugtracinfo", "drugTracInfo"];
@@ -34,6 +35,7 @@ pub(super) fn read_settlement(input: &Fields<'_>, ids: &RequestIds) -> Result<Bo
         document_no: None,
         visit_no: key.visit_no,
         settlement_id: data.text("setl_id")?,
+        person: person(data),
         lines,
     }]))
 }

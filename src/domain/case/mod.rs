@@ -25,6 +25,7 @@ pub use workflow::{ActionKind, ActorKind, CaseState, next_state};
 
 use crate::domain::claim::{Fate, SaleName};
 use crate::domain::event::{Payment, Scene};
+use crate::domain::outcome::RequestKey;
 use crate::domain::party::{Division, InstitutionCode};
 use crate::domain::verdict::{DuplicateClass, Verdict, named};
 use jiff::Timestamp;
@@ -188,6 +189,13 @@ pub struct Details {
     pub policy_version: Option<String>,
     /// What was answered.
     pub verdict: Option<Verdict>,
+}
+
+impl Details {
+    /// The request that brought it, of an institution.
+    pub fn request_of(&self, institution: InstitutionCode) -> Option<RequestKey> {
+        Some(RequestKey { institution, request_id: self.request_id.clone()? })
+    }
 }
 
 /// A sale or attempt of a case.

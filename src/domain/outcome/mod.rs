@@ -4,6 +4,7 @@ mod stored;
 
 use crate::domain::document::{Document, Movement, ReturnDocument};
 use crate::domain::party::InstitutionCode;
+use crate::domain::person::PersonMark;
 use crate::domain::tally::Reminder;
 use crate::domain::verdict::{Finding, Reason, Verdict};
 use jiff::Timestamp;
@@ -190,6 +191,8 @@ pub struct Outcome {
     pub settlement_id: Option<String>,
     /// What a reminder counts for, and what the operator said to it; `None` = it reminded of nothing.
     pub reminder: Option<Reminder>,
+    /// To whom the boxes were handed; `None` = nobody said, or marks were not made.
+    pub person: Option<PersonMark>,
 }
 
 impl Outcome {
@@ -205,6 +208,7 @@ impl Outcome {
             freed: Vec::new(),
             settlement_id: None,
             reminder: None,
+            person: None,
         }
     }
 

@@ -93,7 +93,24 @@ impl Engine {
         let dossier = self.dossier_seen_by(caller, name, &knowledge).await?;
         let case = dossier.case(name.number).ok_or_else(|| no_case(name))?;
         let shown = view(caller, &knowledge, name.clone(), &dossier, case, self.clock.now());
-        self.with_details(&knowledge, shown).await
+        self.in_full(caller, &knowledge, shown).await
+    }
+
+    /// A case with everything that requests say of its sales.
+    async fn in_full(
+        &self,
+        caller: &Caller,
+        knowledge: &Knowledge,
+        shown: CaseView,
+    ) -> Result<CaseView, EngineError> {
+        let mut shown = self.with_details(knowledge, shown).await?;
+        if acts_as(caller) == ActorKind::Bureau {
+            let sales = shown.involved.iter();
+            let requests = sales.map(|one| one.institution.and_then(|code| one.details.request_of(code)));
+            let persons = self.persons_of(requests.collect()).await?;
+            shown.involved.iter_mut().zip(persons).for_each(|(one, person)| one.person = person);
+        }
+        Ok(shown)
     }
 
     /// What the requests say of sales of which the dossier itself keeps nothing.
@@ -144,7 +161,7 @@ impl Engine {
                 let case = next.case(advance.name.number).ok_or_else(|| no_case(&advance.name))?;
                 let name = advance.name.clone();
                 let shown = view(caller, &knowledge, name, &next, case, self.clock.now());
-                return self.with_details(&knowledge, shown).await;
+                return self.in_full(caller, &knowledge, shown).await;
             }
         }
         Err(EngineError::Contended)

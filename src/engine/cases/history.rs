@@ -4,12 +4,13 @@ use super::super::{Engine, EngineError, Knowledge};
 use super::keep::details_in;
 use super::sight::called;
 use crate::domain::access::Principal;
-use crate::domain::case::{CaseName, Details, Dossier};
+use crate::domain::case::{Attempt, CaseName, Details, Dossier};
 use crate::domain::claim::{Event, Fate, History, PaperKey, Part, SaleName, SaleStatus};
 use crate::domain::code::CodeKey;
 use crate::domain::judge::{lens, product_of};
 use crate::domain::outcome::{Outcome, OutcomeState, RequestBody, RequestKey};
 use crate::domain::party::{Caller, InstitutionCode};
+use crate::domain::person::{PersonMark, numbered};
 use crate::store::{Change, OutcomeChange};
 use crate::trail::Act;
 use jiff::Timestamp;
@@ -34,6 +35,21 @@ pub struct HistoryEvent {
     pub fate: Option<Fate>,
     /// What its request says, for a sale.
     pub details: Details,
+    /// To whom, as a number among the sales of the code; 0 = not known.
+    pub person: u32,
+}
+
+/// A blocked attempt of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryAttempt {
+    /// The sale that it would have been.
+    pub name: SaleName,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// What its request says.
+    pub details: Details,
+    /// To whom, as of events.
+    pub person: u32,
 }
 
 /// Somebody looked at a code.
@@ -65,7 +81,7 @@ pub struct CodeHistory {
     /// What happened, in order of arrival.
     pub events: Vec<HistoryEvent>,
     /// Blocked attempts that are kept, and how many more there were.
-    pub attempts: Vec<(SaleName, Timestamp, Details)>,
+    pub attempts: Vec<HistoryAttempt>,
     /// Attempts that are not kept.
     pub further_attempts: u32,
     /// Its cases.
@@ -109,17 +125,17 @@ impl Engine {
         let fact = fact.with("person", person).with("reason", reason);
         self.announced(fact, self.record_look(caller, key, person, reason)).await?;
         let product = product_of(key, &knowledge.scan_rules, &knowledge.registry);
-        let attempts = dossier.attempts.iter();
+        let mut events = self.events_of(&knowledge, key, &history, product.units_per_pack).await?;
+        let mut attempts: Vec<_> = dossier.attempts.iter().map(attempted).collect();
+        self.number_persons(&mut events, &mut attempts).await?;
         Ok(CodeHistory {
-            events: self.events_of(&knowledge, key, &history, product.units_per_pack).await?,
+            events,
             key: key.clone(),
             catalog_code: product.catalog_code,
             drug_name: product.name,
             units_per_pack: product.units_per_pack,
             makers_error: knowledge.registry.makers_error(key).map(|entry| entry.notice_no.clone()),
-            attempts: attempts
-                .map(|a| (SaleName::of(&a.sale), a.sale.occurred_at, a.details.clone()))
-                .collect(),
+            attempts,
             further_attempts: dossier.further_attempts,
             cases: dossier.cases.iter().map(|c| CaseName { key: key.clone(), number: c.number }).collect(),
             looks: self.looks_at(key).await?,
@@ -194,9 +210,48 @@ impl Engine {
                 }
                 Event::Return(_) | Event::Movement(_) | Event::Annulled(_) => (None, Details::default()),
             };
-            events.push(HistoryEvent { number, event: told.clone(), is_annulled, fate, details });
+            events.push(HistoryEvent { number, event: told.clone(), is_annulled, fate, details, person: 0 });
         }
         Ok(events)
+    }
+
+    /// Says which sales and attempts were handed to the same person.
+    async fn number_persons(
+        &self,
+        events: &mut [HistoryEvent],
+        attempts: &mut [HistoryAttempt],
+    ) -> Result<(), EngineError> {
+        let sold = events.iter().map(|one| match &one.event {
+            Event::Sale(sale) => one.details.request_of(sale.institution),
+            Event::Return(_) | Event::Movement(_) | Event::Annulled(_) => None,
+        });
+        let tried = attempts.iter().map(|one| one.details.request_of(one.name.institution));
+        let persons = self.persons_of(sold.chain(tried).collect()).await?;
+        let places = events.iter_mut().map(|one| &mut one.person);
+        let places = places.chain(attempts.iter_mut().map(|one| &mut one.person));
+        places.zip(persons).for_each(|(place, person)| *place = person);
+        Ok(())
+    }
+
+    /// Numbers the persons of requests, see [`numbered`].
+    pub(super) async fn persons_of(
+        &self,
+        requests: Vec<Option<RequestKey>>,
+    ) -> Result<Vec<u32>, EngineError> {
+        let knowledge = self.knowledge.get();
+        // Whose join key was destroyed is nobody.
+        let stands = |mark: &PersonMark| {
+            knowledge.registry.join_keys().any(|key| key.version == mark.key_version && key.sealed.is_some())
+        };
+        let mut marks = Vec::with_capacity(requests.len());
+        for request in requests {
+            let outcome = match &request {
+                Some(key) => self.store.outcome(key).await?,
+                None => None,
+            };
+            marks.push(outcome.and_then(|outcome| outcome.person).filter(stands));
+        }
+        Ok(numbered(&marks))
     }
 
     /// What the request that brought a sale says of it; nothing where it cannot be found.
@@ -222,6 +277,12 @@ impl Engine {
         }
         Ok(Details::default())
     }
+}
+
+fn attempted(attempt: &Attempt) -> HistoryAttempt {
+    let Attempt { sale, details } = attempt;
+    let (name, occurred_at) = (SaleName::of(sale), sale.occurred_at);
+    HistoryAttempt { name, occurred_at, details: details.clone(), person: 0 }
 }
 
 /// Whether anything of a code happened in an area.

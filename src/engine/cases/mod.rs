@@ -12,7 +12,7 @@ mod sight;
 
 pub use audit::Audited;
 pub use desk::{Advance, CasesPage, WatchedCase};
-pub use history::{CodeHistory, HistoryEvent, Look};
+pub use history::{CodeHistory, HistoryAttempt, HistoryEvent, Look};
 pub use sight::{CaseView, InvolvedView, Money};
 
 pub(super) use keep::{Asked, Touched};

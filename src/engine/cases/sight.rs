@@ -38,6 +38,8 @@ pub struct InvolvedView {
     pub is_recovered: bool,
     /// The rest; nothing where the caller may not know.
     pub details: Details,
+    /// To whom, as a number among the sales of the case; 0 = not known, or not the caller's business.
+    pub person: u32,
 }
 
 /// Yuan that went back.
@@ -180,6 +182,7 @@ fn involved(one: &Involved, dossier: &Dossier, knowledge: &Knowledge, known: boo
         fate: one.fate,
         is_recovered: dossier.is_recovered(&one.name),
         details: if known { dossier.details_of(one).clone() } else { Details::default() },
+        person: 0,
     }
 }
 

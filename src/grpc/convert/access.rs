@@ -1,8 +1,9 @@
-//! Keys.
+//! Keys of callers, and keys under which persons are marked.
 
 use super::super::pb;
 use super::timestamp;
 use crate::domain::access::AccessKey;
+use crate::domain::person::JoinKey;
 use crate::engine::NewKey;
 
 /// A key that shall be made.
@@ -26,5 +27,16 @@ pub(crate) fn access_key(key: &AccessKey) -> pb::AccessKey {
         created_by: key.created_by.clone(),
         expires_at: Some(timestamp(key.expires_at)),
         revoked_at: key.revoked_at.map(timestamp),
+    }
+}
+
+/// A join key without what it seals.
+pub(crate) fn join_key(key: &JoinKey) -> pb::JoinKey {
+    pb::JoinKey {
+        version: key.version,
+        sealed_by: key.sealed.as_ref().map(|sealed| sealed.by.clone()).unwrap_or_default(),
+        created_at: Some(timestamp(key.created_at)),
+        created_by: key.created_by.clone(),
+        destroyed_at: key.destroyed_at.map(timestamp),
     }
 }

@@ -76,11 +76,11 @@ fn sale(one: &InvolvedView) -> pb::InvolvedSale {
         received_at: Some(timestamp(one.received_at)),
         fate: names::sale_fate(one.fate).into(),
         recovered: one.is_recovered,
-        details: Some(details(&one.details)),
+        details: Some(details(&one.details, one.person)),
     }
 }
 
-pub(super) fn details(details: &Details) -> pb::SaleDetails {
+pub(super) fn details(details: &Details, person: u32) -> pb::SaleDetails {
     pb::SaleDetails {
         request_id: text(details.request_id.as_ref()),
         line_no: details.line.unwrap_or_default(),
@@ -93,6 +93,7 @@ pub(super) fn details(details: &Details) -> pb::SaleDetails {
         settlement_id: text(details.settlement_id.as_ref()),
         policy_version: text(details.policy_version.as_ref()),
         verdict: details.verdict.map(names::verdict).unwrap_or_default().into(),
+        person,
     }
 }
 

@@ -2,13 +2,11 @@
 
 use super::cases::{details, text, yuan};
 use super::{names, timestamp};
-use crate::domain::case::Details;
-use crate::domain::claim::{Event, Part, SaleName, SaleStatus};
+use crate::domain::claim::{Event, Part, SaleStatus};
 use crate::domain::code::{CodeKey, Scan, ScanRules, read};
 use crate::domain::registry::MakersError;
-use crate::engine::{CodeHistory, EngineError, HistoryEvent, Knowledge};
+use crate::engine::{CodeHistory, EngineError, HistoryAttempt, HistoryEvent, Knowledge};
 use crate::grpc::pb;
-use jiff::Timestamp;
 
 /// A code, in canonical form or as it was scanned.
 pub(crate) fn code_key(field: &str, scanned: &str, rules: &ScanRules) -> Result<CodeKey, EngineError> {
@@ -25,7 +23,7 @@ pub(crate) fn code_key(field: &str, scanned: &str, rules: &ScanRules) -> Result<
 /// Everything that is recorded of a code.
 pub(crate) fn code_history(history: CodeHistory, knowledge: &Knowledge) -> pb::GetCodeHistoryResponse {
     let mut events: Vec<_> = history.events.iter().map(|one| event(one, knowledge)).collect();
-    events.extend(history.attempts.iter().map(|(name, at, details)| attempt(name, *at, details, knowledge)));
+    events.extend(history.attempts.iter().map(|one| attempt(one, knowledge)));
     let look = |look: &crate::engine::Look| pb::CodeLook {
         at: Some(timestamp(look.at)),
         of: look.of.clone(),
@@ -76,20 +74,21 @@ fn event(one: &HistoryEvent, knowledge: &Knowledge) -> pb::CodeEvent {
         fate: one.fate.map(names::sale_fate).unwrap_or_default().into(),
         annulled: one.is_annulled,
         destination: text(destination),
-        details: Some(details(&one.details)),
+        details: Some(details(&one.details, one.person)),
     }
 }
 
-fn attempt(name: &SaleName, at: Timestamp, told: &Details, knowledge: &Knowledge) -> pb::CodeEvent {
+fn attempt(one: &HistoryAttempt, knowledge: &Knowledge) -> pb::CodeEvent {
+    let HistoryAttempt { name, occurred_at: at, details: told, person } = one;
     let registered = knowledge.registry.institution(name.institution);
     pb::CodeEvent {
         kind: pb::CodeEventKind::Attempt.into(),
         institution_code: name.institution.to_string(),
         institution_name: registered.map(|i| i.name.clone()).unwrap_or_default(),
-        occurred_at: Some(timestamp(at)),
-        received_at: Some(timestamp(at)),
+        occurred_at: Some(timestamp(*at)),
+        received_at: Some(timestamp(*at)),
         fate: pb::SaleFate::NeverSold.into(),
-        details: Some(details(told)),
+        details: Some(details(told, *person)),
         ..pb::CodeEvent::default()
     }
 }

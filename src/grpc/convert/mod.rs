@@ -13,7 +13,7 @@ mod registry;
 mod request;
 mod response;
 
-pub(super) use access::{access_key, new_key};
+pub(super) use access::{access_key, join_key, new_key};
 pub(super) use cases::{
     advance, audit_message, audited_days, case_filter, case_message, case_name, cursor, file_format,
     group_by, page_token, summary,
@@ -29,7 +29,7 @@ pub(super) use registry::{
     own_scheme, own_scheme_message,
 };
 pub(super) use request::{
-    document, institution_code, movement, optional, purchase, return_document, settlement,
+    document, institution_code, movement, optional, person, purchase, return_document, settlement,
 };
 pub(super) use response::{answered, decision, loaded, timestamp};
 

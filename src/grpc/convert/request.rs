@@ -6,6 +6,7 @@ use crate::domain::document::{Document, Line, Movement, ReturnDocument};
 use crate::domain::event::{Payment, Scene};
 use crate::domain::judge::scene_of;
 use crate::domain::party::InstitutionCode;
+use crate::domain::person::Person;
 use crate::domain::purchase::PurchaseRecord;
 use crate::engine::{EngineError, Settlement};
 use crate::grpc::pb;
@@ -44,6 +45,12 @@ pub(super) fn moment(
     at.map(Some).ok_or_else(|| {
         EngineError::invalid(field.to_string(), "is no moment between the years -9999 and 9999")
     })
+}
+
+/// To whom a document's goods are handed.
+pub(crate) fn person(wire: Option<&mut pb::Document>) -> Option<Person> {
+    let pb::Person { certificate_no, insured_no } = wire?.person.take()?;
+    Some(Person { certificate_no: optional(certificate_no), insured_no: optional(insured_no) })
 }
 
 /// A dispensing document.

@@ -22,7 +22,7 @@ use tracegate::domain::registry::RegistryRow;
 use tracegate::domain::time::moment_of;
 use tracegate::engine::{
     Engine, EngineError, Limits, LoadedPolicy, OutcomeReply, Policies, PolicyMistake, PolicySet,
-    PolicySource, PolicyText, Reply, Settlement, VoidTarget,
+    PolicySource, PolicyText, Reply, Said, Settlement, VoidTarget,
 };
 use tracegate::index::IndexOptions;
 use tracegate::policy_files;
@@ -270,7 +270,7 @@ impl Gateway {
     }
 
     pub async fn dispense(&self, request_id: &str, document: Document) -> Result<Reply, EngineError> {
-        self.engine.dispense(&Caller::Operator, request_id, document, false, None).await
+        self.engine.dispense(&Caller::Operator, request_id, document, false, Said::default()).await
     }
 
     /// Dispenses, and gives verdict and reasons.
@@ -279,7 +279,8 @@ impl Gateway {
     }
 
     pub async fn holds(&self, request_id: &str, document: Document) -> String {
-        let reply = self.engine.dispense(&Caller::Operator, request_id, document, true, None).await;
+        let reply =
+            self.engine.dispense(&Caller::Operator, request_id, document, true, Said::default()).await;
         words(&reply.unwrap())
     }
 

@@ -6,7 +6,7 @@ use tracegate::domain::outcome::Correction;
 use tracegate::domain::party::Caller;
 use tracegate::domain::purchase::PurchaseSource;
 use tracegate::domain::verdict::Reason;
-use tracegate::engine::OutcomeReply;
+use tracegate::engine::{OutcomeReply, Said};
 use tracegate::policy_files;
 
 async fn corrections(g: &Gateway, request_id: &str) -> Vec<Correction> {
@@ -100,7 +100,7 @@ async fn case_47_history_and_opening_stock_are_loaded_and_count() {
     g.engine.add_purchases(&Principal::OPERATOR, vec![opening.clone(), opening]).await.unwrap();
     let mut history = document("P1", "D0", &[BOX]);
     history.lines[0].occurred_at = Some(moment("2025-10-01 09:00"));
-    let loaded = g.engine.report_sale(&Caller::Operator, "R0", history).await.unwrap();
+    let loaded = g.engine.report_sale(&Caller::Operator, "R0", history, Said::default()).await.unwrap();
     assert_eq!((words(&loaded).as_str(), loaded.answer.recorded), ("ALLOW", true));
     assert_eq!(g.sells("R1", document("P1", "D1", &[BOX_2])).await, "ALLOW");
     let third = "83003850000000132008";

@@ -2,7 +2,7 @@
 
 use super::gateway::{BOX, BOX_2, Gateway, document, moment, words};
 use tracegate::domain::party::Caller;
-use tracegate::engine::{EngineError, Limits, OutcomeReply};
+use tracegate::engine::{EngineError, Limits, OutcomeReply, Said};
 
 #[tokio::test]
 async fn case_1_the_same_request_again_gets_the_first_answer_and_is_counted_once() {
@@ -92,7 +92,7 @@ async fn case_7_a_bad_event_of_a_report_spoils_none_of_its_neighbours() {
     ];
     let mut told = Vec::new();
     for (request_id, event) in events {
-        let reply = g.engine.report_sale(&Caller::Operator, request_id, event).await;
+        let reply = g.engine.report_sale(&Caller::Operator, request_id, event, Said::default()).await;
         told.push(reply.map_or_else(|error| error.to_string(), |reply| words(&reply)));
     }
     assert_eq!(told[0], "ALLOW");

@@ -8,8 +8,8 @@ use crate::support::world::{DRUG, HOSPITAL, OTHER_PHARMACY, PHARMACY, PREFIX};
 use std::collections::BTreeSet;
 use tracegate::domain::verdict::{Enforcement, Reason, Verdict};
 use tracegate::telemetry::{
-    CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, PROVISIONAL, READY_PARTS, REFUSALS, REFUSED_CONNECTIONS,
-    VERDICTS,
+    CALLS, CODES, IMPORTED, METRICS, OTHER_METHOD, PERSONS, PROVISIONAL, READY_PARTS, REFUSALS,
+    REFUSED_CONNECTIONS, VERDICTS,
 };
 
 /// A page on which what is told once a second has arrived too.
@@ -43,6 +43,7 @@ fn is_closed(sample: &Sample, label: &str, value: &str) -> bool {
         "state" => ["ready", "full", "away", "stopped"].contains(&value),
         "answer" => ["never", "recent", "ledger"].contains(&value),
         "became" if sample.name == "tracegate_provisional_total" => PROVISIONAL.contains(&value),
+        "became" if sample.name == "tracegate_persons_total" => PERSONS.contains(&value),
         "became" => IMPORTED.contains(&value),
         "part" => READY_PARTS.contains(&value),
         "division" => value == "all" || (value.len() == 2 && digits(value)),
