@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::domain::access::Principal;
 use crate::engine::{
     Engine, EngineError, Gauges, IndexKeeper, IndexState, Keeping, Policies, PolicyMistake, PolicySource,
+    Retention,
 };
 use crate::grpc::{Door, Tls, TlsError};
 use crate::http::Watched;
@@ -148,6 +149,7 @@ impl Gateway {
         gauges.look().await;
         let mut watchers = follow_fleet(&engine, &stop);
         watchers.extend(audit_nightly(config, &engine, &stop));
+        watchers.extend(purge_daily(&engine, &stop));
         watchers.push(tokio::spawn(measure(gauges, Arc::clone(&engine), metrics.clone())));
         watchers.extend(tls.clone().map(|tls| tokio::spawn(door::follow_files(tls, stop.clone()))));
         if let Some(listener) = http {
@@ -286,6 +288,13 @@ fn audit_nightly(config: &Config, engine: &Arc<Engine>, stop: &CancellationToken
     config.audit_nightly.then(|| tokio::spawn(async move { engine.audit_nightly(file, stop).await }))
 }
 
+/// Removes each day what was kept long enough, where the settings say how long that is.
+fn purge_daily(engine: &Arc<Engine>, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    let (engine, stop) = (Arc::clone(engine), stop.clone());
+    let wanted = engine.retention() != Retention::default();
+    wanted.then(|| tokio::spawn(async move { engine.purge_daily(stop).await }))
+}
+
 async fn open_store(config: &Config, now: Timestamp) -> Result<Arc<dyn Store>, StartError> {
     if let Some(redis) = &config.redis {
         return Ok(Arc::new(RedisStore::open(&config.data_dir, redis, now).await?));
@@ -310,7 +319,8 @@ async fn start_engine(
     });
     let engine = Engine::start(store, clock, policies, config.limits, config.index).await?;
     let wrapping = wrapping::read(&config.wrapping_key_files)?;
-    let engine = Arc::new(engine.with_trail(trail).with_wrapping_keys(wrapping));
+    let engine = engine.with_trail(trail).with_wrapping_keys(wrapping).with_retention(config.retention);
+    let engine = Arc::new(engine);
     engine.record_start().await;
     engine.open_join_keys().await?;
     Ok(engine)

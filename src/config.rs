@@ -1,17 +1,19 @@
 //! Settings: defaults baked in from a readable file, then a file, then the environment. All mistakes at once.
 
 mod door;
+mod privacy;
 mod store;
 mod telemetry;
 
 pub use door::{Access, Grpc};
 
-use crate::engine::Limits;
+use crate::engine::{Limits, Retention};
 use crate::index::IndexOptions;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::TraceOptions;
 use door::{RawAccess, RawCallers, RawGrpc, RawTls};
+use privacy::{RawPrivacy, RawRetention};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,8 @@ pub struct Config {
     pub drain_max: Duration,
     /// Files of keys that seal the keys under which persons are marked; empty = nobody is.
     pub wrapping_key_files: Vec<PathBuf>,
+    /// How long what is kept.
+    pub retention: Retention,
     /// Log filter and format.
     pub log: Log,
     /// Where spans go.
@@ -90,6 +94,7 @@ struct Raw {
     cases: RawCases,
     limits: RawLimits,
     privacy: RawPrivacy,
+    retention: RawRetention,
     shutdown: RawShutdown,
     log: RawLog,
     telemetry: RawTelemetry,
@@ -130,11 +135,6 @@ struct RawLimits {
     rows_per_import_batch_max: usize,
     import_batches_in_flight_max: usize,
     provisional_answers_max: usize,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawPrivacy {
-    wrapping_key_files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -196,6 +196,7 @@ impl Config {
         if let Err(e) = raw.log.level.parse::<tracing_subscriber::EnvFilter>() {
             mistakes.push(format!("log.level: {e}"));
         }
+        mistakes.extend(raw.retention.mistakes());
         mistakes.extend(raw.tls.mistake());
         mistakes.extend(raw.store.mistake());
         mistakes.extend(raw.telemetry.mistake());
@@ -254,6 +255,7 @@ impl Raw {
             cases,
             limits,
             privacy,
+            retention,
             shutdown,
             log,
             telemetry,
@@ -287,6 +289,7 @@ impl Raw {
                 callers: callers.limits(),
             },
             wrapping_key_files: privacy.wrapping_key_files,
+            retention: retention.into_retention(),
             drain_max: seconds(shutdown.drain_seconds_max),
             log: Log { level: log.level, json: log.format == "json" },
             traces: telemetry.into_options(),

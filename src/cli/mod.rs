@@ -18,6 +18,7 @@ mod migrate;
 pub mod nhsa;
 pub mod play;
 mod policy;
+mod purge;
 mod replay;
 mod report;
 mod sales;
@@ -76,6 +77,8 @@ enum Command {
     Keys(keys::Args),
     /// Keys under which persons are marked, so that two sales of one are seen to be that (关联密钥).
     JoinKeys(join_keys::Args),
+    /// Remove what was kept long enough: requests with their answers, months of the audit trail (清除到期数据).
+    Purge(purge::Args),
     /// Print the settings in force and every mistake at once.
     CheckConfig(CheckConfig),
 }
@@ -107,6 +110,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Policy(args) => policy::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::JoinKeys(args) => join_keys::run(args).await,
+        Command::Purge(args) => purge::run(args).await,
         Command::CheckConfig(args) => serve::check_config(args.config.as_deref()),
     }
 }

@@ -29,6 +29,7 @@ mod purchase;
 mod registry;
 mod reminders;
 mod repeat;
+mod retention;
 mod settle;
 mod shadow;
 mod single;
@@ -55,6 +56,7 @@ pub use policy::{
     InForce, LoadedPolicy, Policies, PolicyMistake, PolicySet, PolicySource, PolicyText, Reloaded,
 };
 pub use purchase::PurchaseView;
+pub use retention::{Purged, Retention};
 pub use settle::{Settlement, VoidTarget};
 pub use shadow::{ShadowReport, ShadowRun};
 pub use tally::{Change as ShadowChange, Tally};
@@ -107,6 +109,9 @@ pub struct Engine {
     trail: Trail,
     /// What opens join keys; nothing, until somebody says what.
     wrapping: WrappingKeys,
+    retention: Retention,
+    /// One purge at a time.
+    purging: tokio::sync::Mutex<()>,
 }
 
 /// Whom a judgement asks about codes.
@@ -204,6 +209,8 @@ impl Engine {
             desk: Desk::default(),
             trail: Trail::nowhere(),
             wrapping: WrappingKeys::default(),
+            retention: Retention::default(),
+            purging: tokio::sync::Mutex::default(),
         };
         engine.recall_provisional();
         Ok(engine)

@@ -68,7 +68,7 @@ impl Engine {
         self.done_by(GATEWAY.to_owned(), act, about)
     }
 
-    fn done_by(&self, who: String, act: Act, about: impl Into<String>) -> Fact {
+    pub(super) fn done_by(&self, who: String, act: Act, about: impl Into<String>) -> Fact {
         Fact::new(self.clock.now(), who, act, about)
     }
 

@@ -1,6 +1,6 @@
 //! `AdminService`: keys by which callers are known, keys under which persons are marked, the audit trail.
 
-use super::convert::{access_key, join_key, new_key};
+use super::convert::{access_key, join_key, new_key, purged_message};
 use super::pb::admin_service_server::AdminService;
 use super::{Door, caller, pb, status};
 use crate::engine::Engine;
@@ -15,6 +15,9 @@ pub struct Admin(pub Door);
 
 /// Entries that are read and wait for their reader.
 const ENTRIES_WAITING_MAX: usize = 256;
+
+/// Words about a purge that wait for their reader; more are not told.
+const PURGED_WAITING_MAX: usize = 4;
 
 type Told = Result<pb::ReadAuditTrailResponse, Status>;
 
@@ -33,6 +36,7 @@ fn tell_trail(engine: &Engine, from_number: u64, answers: &mpsc::Sender<Told>) {
 #[tonic::async_trait]
 impl AdminService for Admin {
     type ReadAuditTrailStream = ReceiverStream<Told>;
+    type PurgeStream = ReceiverStream<Result<pb::PurgeResponse, Status>>;
 
     async fn read_audit_trail(
         &self,
@@ -103,5 +107,22 @@ impl AdminService for Admin {
         let version = request.into_inner().version;
         let key = self.0.run(|engine| async move { engine.destroy_join_key(&by, version).await }).await?;
         Ok(Response::new(pb::DestroyJoinKeyResponse { key: Some(join_key(&key)) }))
+    }
+
+    async fn purge(&self, request: Request<pb::PurgeRequest>) -> Result<Response<Self::PurgeStream>, Status> {
+        let by = caller::of(&request)?;
+        let only_counts = request.into_inner().dry_run;
+        let (sender, told) = mpsc::channel(PURGED_WAITING_MAX);
+        let (engine, stop, telling) = (Arc::clone(&self.0.engine), self.0.stop.clone(), sender.clone());
+        // It goes on where the client goes away: what it removes stays removed anyway.
+        self.0.work.spawn(async move {
+            let tell = move |purged| drop(telling.try_send(Ok(purged_message(&purged))));
+            let purge = tokio::select! {
+                purge = engine.purge(&by, only_counts, tell) => purge.map_err(|error| status::of(&error)),
+                () = stop.cancelled() => Err(Status::unavailable("the gateway is stopping; run the purge again")),
+            };
+            drop(sender.send(purge.map(|purged| purged_message(&purged))).await);
+        });
+        Ok(Response::new(ReceiverStream::new(told)))
     }
 }

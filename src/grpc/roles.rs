@@ -118,7 +118,7 @@ const fn everybody(method: &'static str) -> Right {
 }
 
 /// The table.
-pub const RIGHTS: [Right; 46] = [
+pub const RIGHTS: [Right; 47] = [
     own("DispensingService/Check"),
     counter("DispensingService/Dispense"),
     counter("DispensingService/Confirm"),
@@ -164,6 +164,7 @@ pub const RIGHTS: [Right; 46] = [
     operator("AdminService/ListJoinKeys"),
     operator("AdminService/RotateJoinKey"),
     operator("AdminService/DestroyJoinKey"),
+    operator("AdminService/Purge"),
     audit("AdminService/ReadAuditTrail"),
 ];
 

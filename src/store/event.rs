@@ -1,5 +1,9 @@
 //! What one decision leaves in the durable log: enough to derive every table again, and safe to apply twice.
 
+mod forgotten;
+
+pub use forgotten::{LoggedRequest, requests_in, without_requests};
+
 use super::{Change, DossierChange};
 use crate::domain::case::Dossier;
 use crate::domain::claim::History;
@@ -11,6 +15,7 @@ use crate::domain::registry::RegistryRow;
 use crate::domain::stored::Appended;
 use crate::domain::tally::{Tally, TallyKey};
 use bytes::Bytes;
+use forgotten::{EVENT_FORMAT_FORGOTTEN, EVENT_FORMAT_FORGOTTEN_WITH_CASES};
 use jiff::Timestamp;
 use postcard::Serializer;
 use rust_decimal::Decimal;
@@ -138,7 +143,8 @@ pub struct RegistryMoment(
 pub enum EventError {
     /// Written by a newer gateway.
     #[error(
-        "event format {found} is not known (this gateway knows up to {EVENT_FORMAT_WITH_CASES}); use a newer gateway"
+        "event format {found} is not known (this gateway knows up to {}); use a newer gateway",
+        EVENT_FORMAT_FORGOTTEN_WITH_CASES
     )]
     Format {
         /// The format found.
@@ -275,9 +281,24 @@ impl LogEvent {
                 let (dossiers, tallies) = postcard::from_bytes(rest)?;
                 Ok(Self { dossiers, tallies, ..event })
             }
+            Some((&(EVENT_FORMAT_FORGOTTEN | EVENT_FORMAT_FORGOTTEN_WITH_CASES), _)) => {
+                Ok(forgotten::read(bytes)?.0)
+            }
             Some((&found, _)) => Err(EventError::Format { found }),
             None => Err(EventError::Garbled(postcard::Error::DeserializeUnexpectedEnd)),
         }
+    }
+}
+
+impl LogEvent {
+    /// The event with its bytes and the places in them, whatever was taken out of it.
+    pub fn read(bytes: &[u8]) -> Result<(Self, EncodedEvent), EventError> {
+        if matches!(bytes.first(), Some(&(EVENT_FORMAT_FORGOTTEN | EVENT_FORMAT_FORGOTTEN_WITH_CASES))) {
+            return forgotten::read(bytes);
+        }
+        let event = Self::decode(bytes)?;
+        let encoded = event.encode()?;
+        Ok((event, encoded))
     }
 }
 

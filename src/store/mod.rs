@@ -11,6 +11,7 @@ mod directory;
 pub mod embedded;
 mod event;
 mod fit;
+mod forget;
 pub mod log;
 mod logged;
 pub mod moving;
@@ -18,6 +19,7 @@ pub mod redis;
 
 pub use directory::write_durably;
 pub use event::{AwaitedKey, DossierRow, EncodedEvent, LogEvent, PositionDelta, Swap};
+pub use forget::{Forgetting, Forgotten, Stays};
 pub use logged::Logged;
 
 use crate::domain::case::Dossier;
@@ -386,6 +388,10 @@ pub trait Store: ClaimLedger + ClaimFeed + CaseBook + TallyBook + PurchaseBook +
 
     /// How full it is, for those who watch; may block for a moment.
     fn gauges(&self) -> StoreGauges;
+
+    /// Forgets requests that this gateway logged long ago, and their answers, in its tables and in its log. One call at a
+    /// time.
+    fn forget<'a>(&'a self, forgetting: &'a Forgetting) -> Answering<'a, Result<Forgotten, StoreError>>;
 
     /// Stops taking changes, finishes what was accepted and closes.
     fn close(&self) -> Answering<'_, ()>;

@@ -7,6 +7,8 @@ pub enum Act {
     TrailBegin,
     /// Entries of long ago were removed; says up to which one.
     TrailPurge,
+    /// Requests of long ago are removed.
+    RequestsPurge,
     /// A gateway started, with the rules that its files held then.
     GatewayStart,
     /// The rule files were read again.
@@ -47,9 +49,10 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::TrailBegin,
         Self::TrailPurge,
+        Self::RequestsPurge,
         Self::GatewayStart,
         Self::PolicyReload,
         Self::ShadowStart,
@@ -75,6 +78,7 @@ impl Act {
         match self {
             Self::TrailBegin => "trail.begin",
             Self::TrailPurge => "trail.purge",
+            Self::RequestsPurge => "requests.purge",
             Self::GatewayStart => "gateway.start",
             Self::PolicyReload => "policy.reload",
             Self::ShadowStart => "policy.shadow.start",

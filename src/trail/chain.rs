@@ -54,8 +54,8 @@ pub(super) struct Chain {
     broken: u64,
     gaps: Vec<Gap>,
     known: Vec<Known>,
-    /// Up to which entry the last purge went, and that entry's hash.
-    purged: Option<(u64, Hash)>,
+    /// Up to which entries purges went, and these entries' hashes: what the last one announced may still be there.
+    purged: Vec<(u64, Hash)>,
     at: Option<Place>,
     /// What is wrong.
     pub faults: Vec<Fault>,
@@ -74,7 +74,7 @@ impl Chain {
             broken: 0,
             gaps: Vec::new(),
             known: Vec::new(),
-            purged: None,
+            purged: Vec::new(),
             at: None,
             faults: Vec::new(),
             faults_not_kept: 0,
@@ -152,7 +152,7 @@ impl Chain {
         if entry.act == Act::TrailPurge.name() {
             let up_to = entry.detail.get("up_to").and_then(serde_json::Value::as_u64);
             let hash = entry.detail.get("hash").and_then(serde_json::Value::as_str);
-            self.purged = up_to.zip(hash.map(str::to_owned)).or(self.purged.take());
+            self.purged.extend(up_to.zip(hash.map(str::to_owned)));
         }
     }
 
@@ -269,7 +269,7 @@ impl Chain {
             gap.first == 1 && gap.last == *up_to && gap.begins_with.as_ref() == Some(hash)
         };
         let count = gap.last - gap.first + 1;
-        if gap.unreadable >= count || self.purged.as_ref().is_some_and(is_purged) {
+        if gap.unreadable >= count || self.purged.iter().any(is_purged) {
             return;
         }
         let is_first = gap.begins_with.is_some();

@@ -18,6 +18,7 @@ mod entry;
 mod fault;
 mod files;
 mod open;
+mod purge;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -20,6 +20,7 @@ pub mod claims;
 mod contention;
 mod durability;
 mod feed;
+pub mod forget;
 pub mod model;
 pub mod on_redis;
 mod purchases;
@@ -173,6 +174,7 @@ macro_rules! run_on {
                     cases::what_was_logged_in_a_span_is_read_back,
                     cases::dossiers_and_their_places_outlive_a_restart,
                     feed::codes_are_read_back_from_any_position,
+                    forget::old_requests_are_forgotten_and_nothing_else,
                     random::random_operations_agree_with_the_model;
             }
         }

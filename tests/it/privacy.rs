@@ -1,7 +1,9 @@
 //! What messages say of patients stays with whoever sends them: it is in no log line and in no file, also at level
 //! `debug`. Codes are in files, where they must be, and in no log line.
 
+mod commands;
 mod persons;
+mod purge;
 
 use crate::support::process::PROGRAM;
 use crate::support::redis::RedisServer;

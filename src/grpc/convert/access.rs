@@ -4,7 +4,7 @@ use super::super::pb;
 use super::timestamp;
 use crate::domain::access::AccessKey;
 use crate::domain::person::JoinKey;
-use crate::engine::NewKey;
+use crate::engine::{NewKey, Purged};
 
 /// A key that shall be made.
 pub(crate) fn new_key(wire: pb::CreateKeyRequest) -> NewKey {
@@ -38,5 +38,18 @@ pub(crate) fn join_key(key: &JoinKey) -> pb::JoinKey {
         created_at: Some(timestamp(key.created_at)),
         created_by: key.created_by.clone(),
         destroyed_at: key.destroyed_at.map(timestamp),
+    }
+}
+
+/// What was removed.
+pub(crate) fn purged_message(purged: &Purged) -> pb::PurgeResponse {
+    let Purged { requests_before, requests, trail_before, trail_entries } = *purged;
+    pb::PurgeResponse {
+        requests_before: requests_before.map(timestamp),
+        requests: requests.requests,
+        requests_stayed: requests.stayed,
+        segments: requests.segments,
+        trail_before: trail_before.map(timestamp),
+        trail_entries,
     }
 }

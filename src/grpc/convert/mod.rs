@@ -13,7 +13,7 @@ mod registry;
 mod request;
 mod response;
 
-pub(super) use access::{access_key, join_key, new_key};
+pub(super) use access::{access_key, join_key, new_key, purged_message};
 pub(super) use cases::{
     advance, audit_message, audited_days, case_filter, case_message, case_name, cursor, file_format,
     group_by, page_token, summary,

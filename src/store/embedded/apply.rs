@@ -4,10 +4,8 @@
 use super::layer::{Entries, Layer};
 use super::tables::{REGISTRY_VERSION, awaited_key, encode, unreadable};
 use super::view::View;
+use crate::store::log::PAYLOAD_LENGTH_BYTES;
 use crate::store::{EncodedEvent, PositionDelta, StoreError};
-
-/// Bytes before each payload of a group that give its length.
-pub(super) const PAYLOAD_LENGTH_BYTES: u64 = 4;
 
 /// A logged event: its position in the log, what it says, its bytes.
 pub(super) type Logged = (u64, Entries, EncodedEvent);

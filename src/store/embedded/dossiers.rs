@@ -1,13 +1,13 @@
 //! Dossiers in the embedded store: rows of their own table, told to whoever follows with their places in the order of
 //! changes, which are positions in the log.
 
-use super::apply::PAYLOAD_LENGTH_BYTES;
 use super::layer::{DossierEntry, Entries, place_of_dossier};
 use super::tables::unreadable;
 use super::view::View;
 use super::{EmbeddedStore, log_dir};
 use crate::domain::case::Dossier;
 use crate::domain::code::CodeKey;
+use crate::store::log::PAYLOAD_LENGTH_BYTES;
 use crate::store::logged::Span;
 use crate::store::{Answering, CaseBook, DossierRow, DossierTold, Dossiers, LogEvent, Logged, StoreError};
 use jiff::Timestamp;

@@ -16,6 +16,7 @@ mod dossiers;
 mod export;
 mod feed;
 mod flush;
+mod forget;
 mod import;
 mod layer;
 mod layers;
@@ -191,7 +192,6 @@ fn recover(
 }
 
 fn read_event(at: u64, bytes: &[u8]) -> Result<Logged, EventError> {
-    let event = LogEvent::decode(bytes)?;
-    let encoded = event.encode()?;
+    let (event, encoded) = LogEvent::read(bytes)?;
     Ok((at, event.entries(), encoded))
 }

@@ -14,8 +14,8 @@ use crate::store::event::RegistryMoment;
 use crate::store::fit::KEY_BYTES_MAX;
 use crate::store::log::free_bytes;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, ProvisionalBook,
-    PurchaseBook, RegistryStore, Store, StoreError, StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, Forgetting, Forgotten, LoadStatus,
+    ProvisionalBook, PurchaseBook, RegistryStore, Store, StoreError, StoreState,
 };
 use crate::telemetry::StoreGauges;
 use jiff::Timestamp;
@@ -171,6 +171,10 @@ impl Store for EmbeddedStore {
             disk_free_bytes_min: self.disk_free_bytes_min,
             codes_planned: 0,
         }
+    }
+
+    fn forget<'a>(&'a self, forgetting: &'a Forgetting) -> Answering<'a, Result<Forgotten, StoreError>> {
+        Box::pin(self.forget_requests(forgetting))
     }
 
     fn close(&self) -> Answering<'_, ()> {

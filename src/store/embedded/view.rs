@@ -111,8 +111,26 @@ impl View {
     pub fn outcome(&self, key: &RequestKey) -> Result<Option<Outcome>, StoreError> {
         match self.layers.ask(|layer| layer.outcome(key).transpose()) {
             Some(recent) => recent.map(Some),
-            None => self.outcome_place(key)?.map(|place| self.read_outcome(place)).transpose(),
+            None => self.outcome_in_tables(key),
         }
+    }
+
+    fn outcome_in_tables(&self, key: &RequestKey) -> Result<Option<Outcome>, StoreError> {
+        let Some(place) = self.outcome_place(key)? else { return Ok(None) };
+        match self.read_outcome(place) {
+            Ok(outcome) => Ok(Some(outcome)),
+            // Forgotten between the two.
+            Err(_) if self.outcome_place(key)?.is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the outcome of a request stands in the tables, and at that position of the log.
+    pub fn stands_at(&self, key: &RequestKey, position: u64) -> Result<bool, StoreError> {
+        if self.layers.ask(|layer| layer.outcomes.contains_key(key).then_some(())).is_some() {
+            return Ok(false);
+        }
+        Ok(self.outcome_place(key)?.is_some_and(|place| place.position == position))
     }
 
     pub fn outcome_version(&self, key: &RequestKey) -> Result<Option<u32>, StoreError> {

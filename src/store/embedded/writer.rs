@@ -32,6 +32,8 @@ pub(super) enum Job {
     Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
     Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, CommitError>>),
+    /// Everything that was logged goes to the tables, and the log begins another segment.
+    EndSegment(oneshot::Sender<Result<(), CommitError>>),
 }
 
 /// An answer that is sent once its group is durable and applied, or has failed.
@@ -87,7 +89,7 @@ impl Writer {
         telemetry::store_is(StoreState::Ready.name());
         let mut held_over = None;
         while let Some(first) = held_over.take().or_else(|| self.next(&mut waiting)) {
-            let Some(first) = self.followed(first) else { continue };
+            let Some(first) = self.followed(first).and_then(|job| self.ended_segment(job)) else { continue };
             if let Some(refusal) = self.refusal() {
                 answer_of(first)(Err(refusal.into()));
                 continue;
@@ -112,6 +114,16 @@ impl Writer {
             self.follower = Some(follower);
         }
         send(reply, stopped.map_or(Ok(self.log.durable_end()), |error| Err(error.into())));
+        None
+    }
+
+    /// Ends the log's segment, between two groups. Gives back any other job.
+    fn ended_segment(&mut self, job: Job) -> Option<Job> {
+        let Job::EndSegment(reply) = job else { return Some(job) };
+        let written = self.flusher.flush(&self.view).and_then(|()| self.flusher.wait());
+        let ended = written.map_err(|error| self.stopped_by_tables(&error));
+        let ended = ended.and_then(|()| self.log.end_segment().map_err(|error| self.refused_by_log(&error)));
+        send(reply, ended);
         None
     }
 
@@ -141,7 +153,9 @@ impl Writer {
         self.take(&mut group, first);
         while !alone && group.has_room(&self.options) {
             match waiting.try_recv() {
-                Ok(next @ (Job::Rows(..) | Job::Follow(..))) => return (group, Some(next)),
+                Ok(next @ (Job::Rows(..) | Job::Follow(..) | Job::EndSegment(_))) => {
+                    return (group, Some(next));
+                }
                 Ok(job) => self.take(&mut group, job),
                 Err(_) => break,
             }
@@ -211,8 +225,8 @@ impl Writer {
                 }
                 Err(e) => group.add(Err(e), Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0))))),
             },
-            // Never part of a group; see `followed`.
-            Job::Follow(..) => {}
+            // Never part of a group; see `followed` and `ended_segment`.
+            Job::Follow(..) | Job::EndSegment(_) => {}
         }
     }
 
@@ -317,7 +331,7 @@ fn send<T>(reply: oneshot::Sender<T>, result: T) {
 
 fn answer_of(job: Job) -> Answer {
     match job {
-        Job::Commit(_, reply) => Box::new(|result| send(reply, result)),
+        Job::Commit(_, reply) | Job::EndSegment(reply) => Box::new(|result| send(reply, result)),
         Job::Purchases(_, reply) => Box::new(|result| send(reply, result.map(|()| Vec::new()))),
         Job::Rows(_, _, reply) => Box::new(|result| send(reply, result.map(|()| (Vec::new(), 0)))),
         Job::Follow(_, reply) => Box::new(|result| send(reply, result.map(|()| 0))),

@@ -166,11 +166,16 @@ fn tally() -> (TallyKey, Tally) {
     (TallyKey { month: Month::of(date(2026, 6, 3)), institution: institution() }, tally)
 }
 
-#[test]
-fn an_event_with_dossiers_or_tallies_has_a_format_of_its_own() {
+/// An event that says something of every kind.
+pub(super) fn everything() -> LogEvent {
     let row =
         DossierRow { key: code("83003850000000131888"), version: 2, bytes: vec![1, 2, 3], expected: None };
-    let with_both = LogEvent { dossiers: vec![row], tallies: vec![tally()], ..event() };
+    LogEvent { dossiers: vec![row], tallies: vec![tally()], ..event() }
+}
+
+#[test]
+fn an_event_with_dossiers_or_tallies_has_a_format_of_its_own() {
+    let with_both = everything();
     let with_tallies = LogEvent { tallies: vec![tally()], ..event() };
     for event in [with_both, with_tallies] {
         let EncodedEvent { bytes, dossiers, .. } = event.encode().unwrap();

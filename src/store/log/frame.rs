@@ -24,6 +24,9 @@ pub const FRAME_BYTES_MAX: u64 = 64 << 20;
 /// Never inside UTF-8 text, so that payloads made of text cannot be taken for a frame.
 const MAGIC: [u8; 4] = [0xF5, b'g', b'r', 0xFF];
 
+/// Bytes before each payload that give its length: a payload's position is theirs.
+pub const PAYLOAD_LENGTH_BYTES: u64 = 4;
+
 /// Bytes before the body.
 pub(super) const FRAME_HEADER_BYTES: usize = 36;
 

@@ -16,7 +16,8 @@
 //! caller's own watermark closes that gap: [`EventLog::open`] refuses where the log ends before it.
 //!
 //! Reading order: `frame` (bytes of a group), `segment` (files), `scan` (frames of a file), `read` (the whole
-//! log), `place` (single places), `open` (recovery), `file` (the seam to the disk). All calls block; a writer thread owns the log.
+//! log), `place` (single places), `rewrite` (what is to be forgotten), `open` (recovery), `file` (the seam to the disk). All
+//! calls block; a writer thread owns the log.
 
 mod error;
 mod file;
@@ -24,6 +25,7 @@ mod frame;
 mod open;
 mod place;
 mod read;
+mod rewrite;
 mod scan;
 mod segment;
 #[cfg(test)]
@@ -31,10 +33,11 @@ mod tests;
 
 pub use error::{LogError, OpenError};
 pub use file::{DiskFiles, LogFile, LogFiles, free_bytes};
-pub use frame::{FRAME_BYTES_MAX, Group};
+pub use frame::{FRAME_BYTES_MAX, Group, PAYLOAD_LENGTH_BYTES};
 pub use open::{OpenReport, Replay};
 pub use place::PlaceReader;
 pub use read::{LogReader, read_from};
+pub use rewrite::{remove_segment, rewrite_segment, segment_groups};
 pub use segment::starts as segment_starts;
 
 use std::fs::File;
@@ -145,6 +148,16 @@ impl EventLog {
             tracing::error!(dir = %self.dir.display(), %error, "the event log takes no more groups");
         }
         appended
+    }
+
+    /// Ends the segment that takes groups now, where it has any: the next group begins another one.
+    pub fn end_segment(&mut self) -> Result<(), LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let rolled = self.roll_for(u64::MAX);
+        self.poisoned |= rolled.as_ref().is_err_and(LogError::poisons);
+        rolled
     }
 
     fn try_append(&mut self, payloads: &[impl AsRef<[u8]>]) -> Result<GroupReceipt, LogError> {

@@ -58,7 +58,7 @@ impl Layout {
 
 impl Segment {
     /// Reads a header and the file's length.
-    fn read(start: u64, path: &Path) -> Result<Self, OpenError> {
+    pub fn read(start: u64, path: &Path) -> Result<Self, OpenError> {
         let mut file = File::open(path).map_err(OpenError::io("open", path))?;
         let bytes = file.metadata().map_err(OpenError::io("read the length of", path))?.len();
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];

@@ -48,6 +48,8 @@ pub(super) enum Job {
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, StoreError>>),
     /// What the log adds up to, up to a position: accounts become that and what was logged since.
     Totals(Totals, u64, oneshot::Sender<Result<(), StoreError>>),
+    /// The log begins another segment.
+    EndSegment(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The task that owns the log.
@@ -121,6 +123,10 @@ impl Lane {
                     Job::Totals(totals, up_to, reply) => {
                         self.append(std::mem::take(&mut entries)).await;
                         drop(reply.send(self.take_over(totals, up_to)));
+                    }
+                    Job::EndSegment(reply) => {
+                        self.append(std::mem::take(&mut entries)).await;
+                        drop(reply.send(self.end_segment().await));
                     }
                     Job::Follow(follower, reply) => {
                         self.append(std::mem::take(&mut entries)).await;
@@ -212,6 +218,26 @@ impl Lane {
         };
         self.log = Some(log);
         receipt.map_err(|error| self.failed(&error))
+    }
+
+    async fn end_segment(&mut self) -> Result<(), StoreError> {
+        let lost = || StoreError::Stopped("the log is lost after a fault".to_owned());
+        let mut log = self.log.take().ok_or_else(lost)?;
+        let ending = tokio::task::spawn_blocking(move || {
+            let ended = log.end_segment();
+            (log, ended)
+        });
+        let Ok((log, ended)) = ending.await else {
+            self.health.say_disk(StoreState::Stopped("a fault in the writer of the log".to_owned()));
+            return Err(lost());
+        };
+        self.log = Some(log);
+        ended.map_err(|error| match self.failed(&error) {
+            CommitError::Refused(error) => error,
+            CommitError::Conflict | CommitError::Undecided | CommitError::Unknown(_) => {
+                StoreError::Stopped(error.to_string())
+            }
+        })
     }
 
     fn failed(&self, error: &LogError) -> CommitError {

@@ -29,6 +29,7 @@ mod effects;
 mod export;
 mod feed;
 mod fleet;
+mod forget;
 mod guards;
 mod head;
 mod health;

@@ -1,13 +1,14 @@
 //! Answers that were given while Redis was away: a log of their own beside the other one, because nothing of them is
-//! decided yet. They stay in it as proof; a file says up to where Redis has what follows from them.
+//! decided yet. They stay in it as proof until they are forgotten; a file says up to where Redis has what follows from them.
 
 use super::health::Health;
 use super::lane::append_beside;
 use super::open::read_position;
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::store::directory::write_durably;
-use crate::store::log::{EventLog, Group, GroupReceipt, LogError, LogOptions};
+use crate::store::log::{self, EventLog, Group, GroupReceipt, LogError, LogOptions};
 use crate::store::{Answering, CommitError, Provisional, ProvisionalBook, StoreError, StoreState};
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +42,7 @@ impl Aside {
         health: Arc<Health>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), super::OpenError> {
         let claimed = read_position(dir, CLAIMED_FILE);
-        let (log, replay) = EventLog::open(&dir.join(DIR), LogOptions::default(), claimed)?;
+        let (mut log, replay) = EventLog::open(&dir.join(DIR), LogOptions::default(), claimed)?;
         let mut kept = Vec::new();
         for group in replay {
             let group: Group = group?;
@@ -52,10 +53,41 @@ impl Aside {
             }
         }
         let end = log.durable_end();
+        if kept.is_empty()
+            && let Err(error) = log.end_segment()
+        {
+            // It only could not be forgotten then.
+            tracing::warn!(%error, "the log of provisional answers goes on in its old segment");
+        }
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         let kept = Mutex::new(Some((kept, end)));
         let aside = Self { dir: dir.to_owned(), kept, waiting: Mutex::new(Some(sender)) };
         Ok((aside, write_all(log, waiting, health)))
+    }
+
+    /// Removes segments that an earlier life ended, that Redis has everything of, and whose last answer was given before
+    /// a moment. Gives how many; `only_counts` = would be. Blocks.
+    pub fn forget(&self, before: Timestamp, only_counts: bool) -> Result<u64, StoreError> {
+        let (dir, claimed) = (self.dir.join(DIR), read_position(&self.dir, CLAIMED_FILE));
+        let unreadable = |what: String| StoreError::Unreadable(format!("provisional answers: {what}"));
+        let starts = log::segment_starts(&dir).map_err(|error| unreadable(error.to_string()))?;
+        let mut removed = 0;
+        for (start, end) in starts.iter().zip(starts.iter().skip(1)) {
+            let mut last = None;
+            for group in log::segment_groups(&dir, *start).map_err(|error| unreadable(error.to_string()))? {
+                let group = group.map_err(|error| unreadable(error.to_string()))?;
+                let answered = |(_, payload)| Some(read(payload)?.outcome.answer?.decided_at);
+                last = group.payloads().filter_map(answered).max().max(last);
+            }
+            if *end > claimed || last.is_none_or(|last| last >= before) {
+                break;
+            }
+            removed += 1;
+            if !only_counts {
+                log::remove_segment(&dir, *start).map_err(|error| unreadable(error.to_string()))?;
+            }
+        }
+        Ok(removed)
     }
 
     /// Takes no more; what waits is still written.

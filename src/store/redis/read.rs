@@ -16,8 +16,8 @@ use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::store::log::free_bytes;
 use crate::store::{
-    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, LoadStatus, ProvisionalBook,
-    PurchaseBook, Store, StoreError, StoreState,
+    Answering, AwaitedKey, Change, ClaimLedger, CommitError, DoubleSale, Forgetting, Forgotten, LoadStatus,
+    ProvisionalBook, PurchaseBook, Store, StoreError, StoreState,
 };
 use crate::telemetry::StoreGauges;
 use std::collections::BTreeMap;
@@ -278,6 +278,10 @@ impl Store for RedisStore {
             disk_free_bytes_min: shared.options.disk_free_bytes_min,
             codes_planned: shared.head.codes_planned,
         }
+    }
+
+    fn forget<'a>(&'a self, forgetting: &'a Forgetting) -> Answering<'a, Result<Forgotten, StoreError>> {
+        Box::pin(self.forget_requests(forgetting))
     }
 
     fn close(&self) -> Answering<'_, ()> {

@@ -29,8 +29,8 @@ use tracegate::index::IndexOptions;
 use tracegate::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use tracegate::store::{
     Answering, AwaitedKey, CaseBook, Change, ClaimFeed, ClaimFollower, ClaimLedger, Codes, CommitError,
-    Dossiers, LoadStatus, Logged, PurchaseBook, RegistryStore, Store, StoreError, StoreState, Tallies,
-    TallyBook,
+    Dossiers, Forgetting, Forgotten, LoadStatus, Logged, PurchaseBook, RegistryStore, Store, StoreError,
+    StoreState, Tallies, TallyBook,
 };
 use tracegate::telemetry::StoreGauges;
 
@@ -207,6 +207,10 @@ impl Store for HeldStore {
 
     fn gauges(&self) -> StoreGauges {
         self.inner.gauges()
+    }
+
+    fn forget<'a>(&'a self, forgetting: &'a Forgetting) -> Answering<'a, Result<Forgotten, StoreError>> {
+        self.inner.forget(forgetting)
     }
 
     fn close(&self) -> Answering<'_, ()> {

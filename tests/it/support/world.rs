@@ -175,6 +175,11 @@ impl World {
         Self::open_with(dir, at(9, 0), change).await
     }
 
+    /// A gateway over an existing directory, with another clock and other settings.
+    pub async fn open_later(dir: Arc<TempDir>, now: Timestamp, change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_with(dir, now, change).await
+    }
+
     async fn open_with(dir: Arc<TempDir>, now: Timestamp, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::built_in().expect("the defaults are valid");
         config.data_dir = dir.path().join("data");
