@@ -212,6 +212,16 @@ pub enum KeyEnded {
 }
 
 impl AccessKey {
+    /// The key in the place of what is known of it: what was ended stays ended, and no end is put off.
+    #[must_use]
+    pub fn over(self, known: &Self) -> Self {
+        let revoked_at = match (self.revoked_at, known.revoked_at) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self { revoked_at, expires_at: self.expires_at.min(known.expires_at), ..self }
+    }
+
     /// Whether it is good for anything at a moment.
     pub fn stands(&self, now: Timestamp) -> Result<(), KeyEnded> {
         match self.revoked_at {
@@ -318,5 +328,11 @@ mod tests {
         assert_eq!(revoked.stands(at(200)), Err(KeyEnded::Revoked(at(50))));
         let bytes = postcard::to_stdvec(&key).unwrap();
         assert_eq!(postcard::from_bytes::<AccessKey>(&bytes).unwrap(), key);
+        // Whoever shortens its time did not know that it was revoked, or the other way round.
+        let shortened = AccessKey { expires_at: at(40), ..key.clone() };
+        let both = AccessKey { expires_at: at(40), ..revoked.clone() };
+        assert_eq!(shortened.clone().over(&revoked), both);
+        assert_eq!(revoked.clone().over(&shortened), both);
+        assert_eq!(AccessKey { revoked_at: Some(at(60)), ..key }.over(&revoked), revoked);
     }
 }

@@ -103,6 +103,15 @@ pub struct JoinKey {
     pub destroyed_at: Option<Timestamp>,
 }
 
+impl JoinKey {
+    /// The key in the place of what is known of it: the first one made stays, and a destroyed one stays destroyed.
+    #[must_use]
+    pub fn over(self, known: &Self) -> Self {
+        let is_the_same = (self.created_at, &self.created_by) == (known.created_at, &known.created_by);
+        if is_the_same && known.destroyed_at.is_none() { self } else { known.clone() }
+    }
+}
+
 /// A sealed key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
@@ -164,6 +173,26 @@ mod tests {
         check(&[one, insured, two, older], &[1, 0, 2, 0]);
         // A third sale that shows both numbers joins what could not be joined before it.
         check(&[one, Some(mark(1, Some(1), Some(3))), insured], &[1, 1, 1]);
+    }
+
+    #[test]
+    fn a_join_key_is_made_once_and_destroyed_for_good() {
+        let sealed = |by: &str| Some(Sealed { by: by.into(), nonce: [0; 12], bytes: vec![1] });
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let first = JoinKey {
+            version: 1,
+            sealed: sealed("a"),
+            created_at: at(1),
+            created_by: "gateway".into(),
+            destroyed_at: None,
+        };
+        let second = JoinKey { created_at: at(2), ..first.clone() };
+        assert_eq!(second.over(&first), first, "made by two at once");
+        let rewrapped = JoinKey { sealed: sealed("b"), ..first.clone() };
+        assert_eq!(rewrapped.clone().over(&first), rewrapped);
+        let destroyed = JoinKey { sealed: None, destroyed_at: Some(at(3)), ..first.clone() };
+        assert_eq!(rewrapped.over(&destroyed), destroyed);
+        assert_eq!(destroyed.clone().over(&first), destroyed);
     }
 
     #[test]

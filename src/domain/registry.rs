@@ -80,6 +80,19 @@ impl RegistryRow {
     }
 }
 
+impl RegistryRow {
+    /// The row as it stands once it takes the place of another one of its identity: whoever wrote it may not have known that
+    /// a key was ended, destroyed or made by somebody else a moment before.
+    #[must_use]
+    pub fn over(self, known: Option<&Self>) -> Self {
+        match (self, known) {
+            (Self::AccessKey(key), Some(Self::AccessKey(known))) => Self::AccessKey(key.over(known)),
+            (Self::JoinKey(key), Some(Self::JoinKey(known))) => Self::JoinKey(key.over(known)),
+            (row, _) => row,
+        }
+    }
+}
+
 /// The registry at one moment. Cheap to share, never changed in place by a reader.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
@@ -130,9 +143,19 @@ impl Registry {
                 }
             }
             RegistryRow::AccessKey(key) => {
+                let key = match self.access_keys.get(&key.id) {
+                    Some(known) => key.over(known),
+                    None => key,
+                };
                 self.access_keys.insert(key.id.clone(), Arc::new(key));
             }
-            RegistryRow::JoinKey(key) => drop(self.join_keys.insert(key.version, key)),
+            RegistryRow::JoinKey(key) => {
+                let key = match self.join_keys.get(&key.version) {
+                    Some(known) => key.over(known),
+                    None => key,
+                };
+                self.join_keys.insert(key.version, key);
+            }
             RegistryRow::Feed(PurchaseFeed { scope, complete_up_to }) => match scope {
                 FeedScope::Institution(code) => {
                     self.feeds_of_institutions.insert(code, complete_up_to);

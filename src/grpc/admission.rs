@@ -55,13 +55,11 @@ impl Admission {
         Self { limits, in_flight: Arc::default(), calls: Arc::default(), streams: Arc::default() }
     }
 
-    /// A place for a call of one message with one answer, whosever it is.
-    pub fn call(&self) -> Result<InFlight, EngineError> {
+    /// A place for a call of one message with one answer, whosever it is; `None` = too many are worked on.
+    pub fn call(&self) -> Option<InFlight> {
         let place = InFlight(Arc::clone(&self.in_flight));
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.requests_in_flight_max {
-            return Ok(place);
-        }
-        Err(EngineError::Overloaded)
+        let taken = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        (taken < self.limits.requests_in_flight_max).then_some(place)
     }
 
     /// A place for it among its caller's.

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderMap, Request, Response};
 use tower_layer::Layer;
 
 /// For whom a role may call a method.
@@ -199,6 +199,20 @@ struct Gatekeeper {
     trust: Trust,
     admission: Admission,
     rights: HashMap<String, Method>,
+    /// What a call is answered while too many are worked on.
+    overload: HeaderMap,
+}
+
+/// Why a call is not let in.
+enum Refused {
+    Told(Box<Status>),
+    Overload,
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        Self::Told(Box::new(status))
+    }
 }
 
 /// A method as the gate knows it.
@@ -248,12 +262,13 @@ impl Gate {
             (format!("/{PACKAGE}.{}", right.method), Method { right, streams })
         };
         let rights = RIGHTS.into_iter().map(method).collect();
-        Self(Arc::new(Gatekeeper { engine, trust, admission: Admission::new(limits), rights }))
+        let (admission, overload) = (Admission::new(limits), status::overload());
+        Self(Arc::new(Gatekeeper { engine, trust, admission, rights, overload }))
     }
 }
 
 impl Gatekeeper {
-    fn let_in(&self, request: &Request<Body>) -> Result<LetIn, Status> {
+    fn let_in(&self, request: &Request<Body>) -> Result<LetIn, Refused> {
         let path = request.uri().path();
         let free = LetIn { caller: None, places: (None, None), streams: false };
         if path.starts_with(HEALTH) {
@@ -264,13 +279,13 @@ impl Gatekeeper {
             if caller()?.identity.role() == Role::Operator {
                 return Ok(free);
             }
-            return Err(Status::permission_denied("only the operator may list services"));
+            return Err(Status::permission_denied("only the operator may list services").into());
         }
         let Some(Method { right, streams }) = self.rights.get(path) else {
-            return Err(Status::unimplemented("this gateway has no such method"));
+            return Err(Status::unimplemented("this gateway has no such method").into());
         };
         // Before anything is looked up: under overload a refusal must cost next to nothing.
-        let in_flight = (!*streams).then(|| self.admission.call()).transpose().map_err(|e| status::of(&e))?;
+        let in_flight = if *streams { None } else { Some(self.admission.call().ok_or(Refused::Overload)?) };
         let caller = caller()?;
         if right.reach(caller.identity.role()) == Reach::Nobody {
             return Err(Status::permission_denied(format!(
@@ -278,7 +293,8 @@ impl Gatekeeper {
                 caller.identity,
                 right.method,
                 right.callers()
-            )));
+            ))
+            .into());
         }
         if !CHARGED_BY_USE_CASE.contains(&right.method) {
             self.engine.charge(&caller).map_err(|e| status::of(&e))?;
@@ -336,7 +352,13 @@ where
                     }
                 })
             }
-            Err(refused) => Box::pin(std::future::ready(Ok(refused.into_http()))),
+            Err(refused) => {
+                let answer = match refused {
+                    Refused::Told(status) => status.into_http(),
+                    Refused::Overload => status::overloaded(&self.gate.0.overload),
+                };
+                Box::pin(std::future::ready(Ok(answer)))
+            }
         }
     }
 }

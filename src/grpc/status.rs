@@ -6,6 +6,8 @@ use crate::engine::{EngineError, PolicyMistake};
 use crate::store::StoreError;
 use crate::telemetry;
 use std::time::Duration;
+use tonic::body::Body;
+use tonic::codegen::http::{HeaderMap, Response};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
@@ -17,6 +19,24 @@ pub(super) const FAILED: &str = "the gateway failed on this request; ask GetOutc
 
 /// The status of an error, with details that a program can read.
 pub(super) fn of(error: &EngineError) -> Status {
+    count(error);
+    worded(error)
+}
+
+/// What a call is answered that comes when too many are worked on: made once, for a refusal must cost next to nothing.
+pub(super) fn overload() -> HeaderMap {
+    worded(&EngineError::Overloaded).into_http::<Body>().headers().clone()
+}
+
+/// The answer with these headers.
+pub(super) fn overloaded(headers: &HeaderMap) -> Response<Body> {
+    count(&EngineError::Overloaded);
+    let mut refusal = Response::new(Body::empty());
+    refusal.headers_mut().clone_from(headers);
+    refusal
+}
+
+fn worded(error: &EngineError) -> Status {
     let mut details = match error {
         EngineError::Invalid { field, what } => ErrorDetails::with_bad_request_violation(field, what),
         EngineError::PolicyFiles(mistakes) => in_files(mistakes),
@@ -45,6 +65,7 @@ const fn retry_after(error: &EngineError) -> Duration {
 
 /// The same as a message of a stream.
 pub(super) fn scan_error(error: &EngineError) -> pb::ScanError {
+    count(error);
     let field = if let EngineError::Invalid { field, .. } = error { field.as_str() } else { "" };
     let retryable = error.retryable();
     pb::ScanError {
@@ -62,8 +83,16 @@ pub(super) fn scan_failed() -> pb::ScanError {
     pb::ScanError { code: Code::Internal.into(), message: FAILED.to_owned(), ..pb::ScanError::default() }
 }
 
-fn code_of(error: &EngineError) -> Code {
-    let code = match error {
+/// Counts an error, and says in the log which nobody can help who calls.
+fn count(error: &EngineError) {
+    telemetry::refused(error.kind());
+    if code_of(error) == Code::Unavailable {
+        tracing::warn!(%error, "a request could not be answered");
+    }
+}
+
+const fn code_of(error: &EngineError) -> Code {
+    match error {
         EngineError::Invalid { .. }
         | EngineError::PolicyTexts(_)
         | EngineError::Store(StoreError::Unfit(_)) => Code::InvalidArgument,
@@ -75,12 +104,7 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::NotFound(_) => Code::NotFound,
         EngineError::Contended | EngineError::Store(_) | EngineError::InDoubt(_) => Code::Unavailable,
         EngineError::Overrun { .. } | EngineError::Overloaded => Code::ResourceExhausted,
-    };
-    telemetry::refused(error.kind());
-    if code == Code::Unavailable {
-        tracing::warn!(%error, "a request could not be answered");
     }
-    code
 }
 
 /// Bytes of mistakes that a status carries: it travels in trailers, which some peers limit to 8 KiB.

@@ -163,6 +163,7 @@ macro_rules! run_on {
                     registry::rows_are_added_unchanged_or_replaced,
                     registry::a_registry_reads_back_as_it_was_put,
                     registry::each_load_gets_its_own_version,
+                    registry::a_key_that_was_ended_does_not_come_back,
                     cases::a_dossier_is_swapped_only_for_the_version_that_was_read,
                     cases::a_dossier_is_kept_with_its_change_or_not_at_all,
                     cases::nobody_who_joins_a_case_is_lost,

@@ -101,7 +101,9 @@ impl Engine {
             destroyed_at: None,
         };
         self.put_rows(fact.with("sealed_by", first.id()), vec![RegistryRow::JoinKey(key.clone())]).await?;
-        Ok(key)
+        // Another gateway may have made one of that version a moment before: that one stands.
+        let registry = &self.knowledge.get().registry;
+        Ok(registry.join_keys().find(|stands| stands.version == version).cloned().unwrap_or(key))
     }
 
     /// Destroys a join key that is not in force any more. Marks under it stay, and are of nobody.

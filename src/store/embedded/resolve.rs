@@ -106,6 +106,7 @@ impl Overlay {
                 Some(known) => Some(known.clone()),
                 None => get(&view.tables.registry, identity.as_bytes())?,
             };
+            let row = row.over(known.as_ref());
             let status = load_status(known.as_ref(), &row);
             answers.push(status);
             if status == LoadStatus::Unchanged {

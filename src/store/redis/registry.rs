@@ -146,6 +146,7 @@ impl Shared {
         for row in rows {
             let identity = row.identity();
             let before = known.get(&identity);
+            let row = &row.clone().over(before);
             let status = load_status(before, row);
             statuses.push(status);
             if status == LoadStatus::Unchanged {

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use tracegate::domain::access::{AccessKey, Identity};
 use tracegate::domain::code::OwnScheme;
 use tracegate::domain::drug::{Drug, DrugClass, NoCodeEntry, PackLevel};
 use tracegate::domain::purchase::{FeedScope, PurchaseFeed};
@@ -105,6 +106,32 @@ pub async fn a_registry_reads_back_as_it_was_put(under_test: Arc<dyn StoreUnderT
     rows().into_iter().for_each(|row| held.put(row));
     (held.version, held.changed_at) = (version, Some(moment(0)));
     assert_eq!(read(store.as_ref()).await, view(&held));
+}
+
+pub async fn a_key_that_was_ended_does_not_come_back(under_test: Arc<dyn StoreUnderTest>) {
+    let store = under_test.open().await;
+    let key = AccessKey {
+        id: "k1".to_owned(),
+        identity: Identity::OPERATOR,
+        label: "desk".to_owned(),
+        secret_hash: [7; 32],
+        created_at: moment(0),
+        created_by: "operator".to_owned(),
+        expires_at: moment(1_000),
+        revoked_at: None,
+    };
+    let put = async |key: &AccessKey| {
+        store.put_rows(vec![RegistryRow::AccessKey(key.clone())], moment(9)).await.unwrap().0
+    };
+    assert_eq!(put(&key).await, [Added]);
+    let revoked = AccessKey { revoked_at: Some(moment(5)), ..key.clone() };
+    assert_eq!(put(&revoked).await, [Replaced]);
+    // Another gateway replaced it a moment before it heard of that.
+    let shortened = AccessKey { expires_at: moment(10), ..key.clone() };
+    assert_eq!(put(&shortened).await, [Replaced]);
+    assert_eq!(put(&key).await, [Unchanged]);
+    let both = AccessKey { expires_at: moment(10), ..revoked };
+    assert_eq!(store.load_registry().await.unwrap().access_key("k1"), Some(&both));
 }
 
 pub async fn each_load_gets_its_own_version(under_test: Arc<dyn StoreUnderTest>) {
