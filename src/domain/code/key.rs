@@ -161,9 +161,19 @@ impl fmt::Debug for CodeKey {
     }
 }
 
+/// The numbers of an MSFX key, in the order of its bytes: compared and hashed in registers, as maps do all the time.
+const fn ranked(bytes: [u8; MSFX_LEN]) -> (u64, u16) {
+    let [a, b, c, d, e, f, g, h, i, j] = bytes;
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u16::from_be_bytes([i, j]))
+}
+
 impl PartialEq for CodeKey {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (&self.0, &other.0) {
+            (Packed::Inline(one), Packed::Inline(other)) => one == other,
+            (Packed::Heap(one), Packed::Heap(other)) => one == other,
+            (Packed::Inline(_), Packed::Heap(_)) | (Packed::Heap(_), Packed::Inline(_)) => false,
+        }
     }
 }
 
@@ -177,13 +187,19 @@ impl PartialOrd for CodeKey {
 
 impl Ord for CodeKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        match (&self.0, &other.0) {
+            (Packed::Inline(one), Packed::Inline(other)) => ranked(*one).cmp(&ranked(*other)),
+            (Packed::Inline(_) | Packed::Heap(_), _) => self.as_bytes().cmp(other.as_bytes()),
+        }
     }
 }
 
 impl Hash for CodeKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_bytes().hash(state);
+        match &self.0 {
+            Packed::Inline(bytes) => ranked(*bytes).hash(state),
+            Packed::Heap(bytes) => bytes.hash(state),
+        }
     }
 }
 

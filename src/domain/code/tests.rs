@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::drug::PackLevel;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::LazyLock;
 
 mod properties;
@@ -148,6 +149,24 @@ fn placeholders_and_own_schemes() {
         ),
         ("30 nor a small one", "83003850000l00131888", "CODE_MALFORMED: 'l' at place 12 is no digit"),
     ]);
+}
+
+#[test]
+fn keys_are_in_the_order_of_their_bytes() {
+    let texts = [MSFX, "83003850000000131889", "89999999999999999999", "80000000000000000000"];
+    let others = ["(01)06900000000564(21)S1", "(01)06900000000564(21)S2", "ACME-1234"];
+    let keys = texts.iter().chain(&others).map(|text| CodeKey::parse(text).unwrap());
+    let keys: Vec<CodeKey> = keys.collect();
+    for one in &keys {
+        for other in &keys {
+            let (bytes, others) = (one.as_bytes(), other.as_bytes());
+            assert_eq!(one.cmp(other), bytes.cmp(others), "{one} and {other}");
+            assert_eq!(one == other, bytes == others, "{one} and {other}");
+        }
+        let again = CodeKey::from_bytes(one.as_bytes()).unwrap();
+        let hash = |key: &CodeKey| BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        assert_eq!((&again, hash(&again)), (one, hash(one)));
+    }
 }
 
 #[test]
