@@ -222,8 +222,16 @@ impl<'a> Events<'a> {
 
 /// Folds a history. `with_holds` = whether holds that are still open count as sales.
 pub(super) fn fold(events: Events<'_>, lens: &Lens, with_holds: bool) -> State {
-    let order = order_of_events(events, lens);
-    let mut state = State { sales: Vec::with_capacity(order.len()), ..State::default() };
+    fold_in_order(events, order_of_events(events, lens), lens, with_holds)
+}
+
+/// The place of an event in the order of events: when it happened, when it was heard of, its index.
+pub(super) type Place = (Timestamp, Timestamp, usize);
+
+/// Folds a history whose [order](order_of_events) is known.
+pub(super) fn fold_in_order(events: Events<'_>, order: Vec<Place>, lens: &Lens, with_holds: bool) -> State {
+    // With room for one that is looked at behind the last, as the order has; a sale is long.
+    let mut state = State { sales: Vec::with_capacity(order.capacity()), ..State::default() };
     for (place, (.., index)) in order.into_iter().enumerate() {
         let Some(event) = events.get(index) else {
             continue;
@@ -241,9 +249,15 @@ pub(super) fn fold(events: Events<'_>, lens: &Lens, with_holds: bool) -> State {
     state
 }
 
-fn order_of_events(events: Events<'_>, lens: &Lens) -> Vec<(Timestamp, Timestamp, usize)> {
+/// The order in which events happened.
+pub(super) fn order_of_events(events: Events<'_>, lens: &Lens) -> Vec<Place> {
     let mut order = Vec::with_capacity(events.known.len() + 1);
-    order.extend(events.iter().enumerate().map(|(i, e)| (lens.effective_at(e), e.received_at(), i)));
+    order.extend(
+        events
+            .iter()
+            .enumerate()
+            .map(|(index, event)| (lens.effective_at(event), event.received_at(), index)),
+    );
     order.sort_unstable();
     order
 }
@@ -258,15 +272,36 @@ fn counts(sale: &SaleEvent, lens: &Lens, with_holds: bool) -> bool {
 
 impl State {
     fn take_sale(&mut self, place: usize, index: usize, sale: &SaleEvent, events: Events<'_>) {
-        let covers = |s: &Ledgered| s.covers(sale.occurred_at) && s.is_same_sale(sale);
-        let settles = |s: &Ledgered| s.awaits_settlement(sale) && s.is_same_sale(sale);
-        let known = self.sales.iter().position(covers).or_else(|| self.sales.iter().position(settles));
-        if let Some(known) = known.and_then(|at| self.sales.get_mut(at)) {
+        if let Some(known) = self.spoken_of_by(sale).and_then(|at| self.sales.get_mut(at)) {
             known.absorb(index, sale);
             return;
         }
+        let (opened, waiting) = self.opened((place, index), sale, events);
+        if let Some(slot) = waiting {
+            self.paired_returns.push(self.unpaired_returns.remove(slot));
+        }
+        self.sales.push(opened);
+    }
+
+    /// The sale that a message would open behind all that was folded; `None` = it speaks of one that is known.
+    pub(super) fn opened_last(&self, sale: &SaleEvent, events: Events<'_>) -> Option<Ledgered> {
+        // All of them have a place, those that are no sales too.
+        let last = events.known.len();
+        self.spoken_of_by(sale).is_none().then(|| self.opened((last, last), sale, events).0)
+    }
+
+    /// The place of the sale that a message speaks of.
+    fn spoken_of_by(&self, sale: &SaleEvent) -> Option<usize> {
+        let covers = |s: &Ledgered| s.covers(sale.occurred_at) && s.is_same_sale(sale);
+        let settles = |s: &Ledgered| s.awaits_settlement(sale) && s.is_same_sale(sale);
+        self.sales.iter().position(covers).or_else(|| self.sales.iter().position(settles))
+    }
+
+    /// A sale of its own, and which of the returns that wait took it back.
+    fn opened(&self, at: (usize, usize), sale: &SaleEvent, all: Events<'_>) -> (Ledgered, Option<usize>) {
+        let (place, index) = at;
         // A sale that was reported beyond the limit stands after its own return in the order of events.
-        let waiting = self.unpaired_returns.iter().enumerate().find_map(|(slot, &at)| match events.get(at) {
+        let waiting = self.unpaired_returns.iter().enumerate().find_map(|(slot, &at)| match all.get(at) {
             Some(Event::Return(back))
                 if back.institution == sale.institution && sale.occurred_at <= back.occurred_at =>
             {
@@ -275,11 +310,10 @@ impl State {
             Some(Event::Return(_) | Event::Sale(_) | Event::Movement(_) | Event::Annulled(_)) | None => None,
         });
         let mut opened = Ledgered::open(place, index, sale);
-        if let Some((slot, returned_at)) = waiting {
-            self.paired_returns.push(self.unpaired_returns.remove(slot));
+        if let Some((_, returned_at)) = waiting {
             opened.close(place, returned_at);
         }
-        self.sales.push(opened);
+        (opened, waiting.map(|(slot, _)| slot))
     }
 
     fn take_return(&mut self, place: usize, index: usize, back: &ReturnEvent, lens: &Lens) {

@@ -241,12 +241,20 @@ pub struct Lens {
 impl Lens {
     /// The moment by which an event is put in order.
     pub fn effective_at(&self, event: &Event) -> Timestamp {
-        if self.is_proposal(event) { event.received_at() } else { event.occurred_at() }
+        self.effective(event.occurred_at(), event.received_at())
+    }
+
+    fn effective(&self, occurred_at: Timestamp, received_at: Timestamp) -> Timestamp {
+        if self.is_late(occurred_at, received_at) { received_at } else { occurred_at }
     }
 
     /// Whether an event came so late that it can only propose.
     pub fn is_proposal(&self, event: &Event) -> bool {
-        event.received_at().duration_since(event.occurred_at()) > self.proposal_limit
+        self.is_late(event.occurred_at(), event.received_at())
+    }
+
+    fn is_late(&self, occurred_at: Timestamp, received_at: Timestamp) -> bool {
+        received_at.duration_since(occurred_at) > self.proposal_limit
     }
 }
 

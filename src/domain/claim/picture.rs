@@ -3,7 +3,7 @@
 //! were sales, and stand against nobody but what was sold before them.
 
 use super::conflict::{overlaps, same_rule};
-use super::fold::{Events, Ledgered, State, fold};
+use super::fold::{Events, Ledgered, Place, State, fold, fold_in_order, order_of_events};
 use super::{ConflictKind, Event, History, Lens, PaperKey, Part, SaleEvent, SaleStatus};
 use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::DuplicateClass;
@@ -106,7 +106,9 @@ crate::domain::verdict::named! {
 impl History {
     /// The picture of this code. Holds accuse nobody and are no part of it.
     pub fn picture<'a>(&self, attempts: impl Iterator<Item = &'a SaleEvent>, lens: &Lens) -> Picture {
-        let state = fold(Events::of(self), lens, false);
+        let order = order_of_events(Events::of(self), lens);
+        let last = order.last().copied();
+        let mut state = fold_in_order(Events::of(self), order, lens, false);
         let sales = Vec::with_capacity(state.sales.len() + attempts.size_hint().0);
         let mut picture = Picture { sales, ..Picture::default() };
         for (at, sale) in state.sales.iter().enumerate() {
@@ -119,26 +121,41 @@ impl History {
             }));
         }
         for attempt in attempts {
-            self.put_beside(attempt, &state, lens, &mut picture);
+            // What its first answer found is no part of a picture.
+            let (part, first_findings) = (attempt.part.clone(), Vec::new());
+            let sold = SaleEvent { status: SaleStatus::Sold, part, first_findings, ..*attempt };
+            let place: Place =
+                (lens.effective(sold.occurred_at, sold.received_at), sold.received_at, self.events.len());
+            if last.is_none_or(|last| last < place) {
+                self.put_behind(&sold, &mut state, lens, &mut picture);
+            } else {
+                self.put_between(sold, &state, lens, &mut picture);
+            }
         }
         picture
     }
 
-    /// Adds an attempt, unless it became a sale since.
-    fn put_beside(&self, attempt: &SaleEvent, known: &State, lens: &Lens, picture: &mut Picture) {
-        // What its first answer found is no part of a picture.
-        let (part, first_findings) = (attempt.part.clone(), Vec::new());
-        let sold = SaleEvent { status: SaleStatus::Sold, part, first_findings, ..*attempt };
-        let index = self.events.len();
-        let state = fold(Events::with(self, &Event::Sale(sold)), lens, false);
-        let Some(target) = state.sale_of(index).filter(|target| target.members.len() == 1) else { return };
-        let later = picture.sales.len();
-        picture.sales.push(pictured(target, true));
-        for (kind, at) in state.met_by(target, lens) {
-            let same = |s: &Ledgered| state.sales.get(at).is_some_and(|met| met.members == s.members);
-            let earlier = known.sales.iter().position(same).unwrap_or(later);
-            picture.collisions.push(Collision { kind, earlier, later });
+    /// Adds an attempt that happened after everything on record, as nearly every one does, unless it became a sale
+    /// since: nothing is folded once more for it.
+    fn put_behind(&self, attempt: &SaleEvent, known: &mut State, lens: &Lens, picture: &mut Picture) {
+        let Some(target) = known.opened_last(attempt, Events::of(self)) else { return };
+        let sold = known.sales.len();
+        known.sales.push(target);
+        if let Some(target) = known.sales.last() {
+            picture.put_attempt(target, known, lens, |at| Some(at).filter(|at| *at < sold));
         }
+        known.sales.truncate(sold);
+    }
+
+    /// Adds an attempt that happened before some of what is on record, unless it became a sale since.
+    fn put_between(&self, attempt: SaleEvent, known: &State, lens: &Lens, picture: &mut Picture) {
+        let state = fold(Events::with(self, &Event::Sale(attempt)), lens, false);
+        let target = state.sale_of(self.events.len()).filter(|target| target.members.len() == 1);
+        let Some(target) = target else { return };
+        picture.put_attempt(target, &state, lens, |at| {
+            let same = |s: &Ledgered| state.sales.get(at).is_some_and(|met| met.members == s.members);
+            known.sales.iter().position(same)
+        });
     }
 
     /// What became of a sale.
@@ -176,6 +193,25 @@ fn pictured(sale: &Ledgered, is_attempt: bool) -> PicturedSale {
         part: sale.part.clone(),
         is_attempt,
         is_returned: !is_attempt && sale.is_returned(),
+    }
+}
+
+impl Picture {
+    /// Adds an attempt with what it meets. `known` says which of the sales on record one of the state is.
+    fn put_attempt(
+        &mut self,
+        target: &Ledgered,
+        state: &State,
+        lens: &Lens,
+        known: impl Fn(usize) -> Option<usize>,
+    ) {
+        let later = self.sales.len();
+        self.sales.push(pictured(target, true));
+        self.collisions.extend(state.met_by(target, lens).into_iter().map(|(kind, at)| Collision {
+            kind,
+            earlier: known(at).unwrap_or(later),
+            later,
+        }));
     }
 }
 

@@ -4,6 +4,7 @@
 //! arithmetic which are open and which collide. `steps` makes such truths from random steps. The fold sees only
 //! the messages, in any order of arrival, and must find the truth again.
 
+mod attempts;
 mod properties;
 mod steps;
 mod truth;
