@@ -156,14 +156,14 @@ impl Engine {
     async fn attempt(
         &self,
         (key, body): (&RequestKey, Recorded),
-        (answer, judgement, facts): (Answer, Judgement, &Facts),
+        (answer, mut judgement, facts): (Answer, Judgement, &Facts),
         known: Option<&Outcome>,
         beside: Beside<'_>,
     ) -> Result<(Attempt, Vec<RequestKey>), EngineError> {
         if judgement.verdict == Verdict::Pending {
             return Ok((Attempt::undecided(key, body, answer, known), Vec::new()));
         }
-        let mut follows = self.what_follows((key, &body), &answer, &judgement, facts, beside).await?;
+        let mut follows = self.what_follows((key, &body), &answer, &mut judgement, facts, beside).await?;
         let unexplained = std::mem::take(&mut follows.unexplained);
         Ok((Attempt::decided(key, body, answer, judgement, facts, known, follows), unexplained))
     }

@@ -258,7 +258,7 @@ impl Engine {
             let outcomes = vec![OutcomeChange { key: key.clone(), expected, outcome }];
             return Ok((Change { outcomes, ..Change::default() }, Became::Claimed));
         }
-        let (facts, judgement) = self.judge_again(key, answer, body).await?;
+        let (facts, mut judgement) = self.judge_again(key, answer, body).await?;
         let lines: Vec<u32> = given
             .outcome
             .dispensed()
@@ -267,7 +267,7 @@ impl Engine {
         let is_new = corrected.iter().any(|correction| correction.now.is_some());
         let reason = given.outcome.reminder.as_ref().and_then(|reminder| reminder.reason.as_deref());
         let beside = Beside { reason, person: given.outcome.person };
-        let follows = self.what_follows((key, body), answer, &judgement, &facts, beside).await?;
+        let follows = self.what_follows((key, body), answer, &mut judgement, &facts, beside).await?;
         let (body, answer) = (body.clone(), answer.clone());
         let mut change = Attempt::decided(key, body, answer, judgement, &facts, known, follows).change;
         if let Some(own) = change.outcomes.last_mut() {

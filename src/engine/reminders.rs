@@ -69,7 +69,7 @@ impl Engine {
         &self,
         (key, body): (&RequestKey, &Recorded),
         answer: &Answer,
-        judgement: &Judgement,
+        judgement: &mut Judgement,
         facts: &Facts,
         beside: Beside<'_>,
     ) -> Result<Follows, EngineError> {

@@ -106,14 +106,15 @@ impl Engine {
             self.paper(document.document_no.as_deref(), document.visit_no.as_deref(), &hold_key.request_id);
         let facts =
             self.gather(Ask::Ledger, &knowledge, key.institution, paper, &reading, BTreeSet::new()).await?;
-        let judgement = judge_confirm(facts.grounds(), document, &reading, settlement.occurred_at);
+        let mut judgement = judge_confirm(facts.grounds(), document, &reading, settlement.occurred_at);
         let answer = self.answer(&judgement, &facts, key.institution);
         let sold = if hold.awaits_confirmation() {
             sold_by(key.institution, &knowledge, &hold.sold, Decimal::ONE)
         } else {
             Vec::new()
         };
-        let dossiers = self.dossiers_of_confirmed(&hold, hold_key, settlement, &judgement, &facts).await?;
+        let dossiers =
+            self.dossiers_of_confirmed(&hold, hold_key, settlement, &mut judgement, &facts).await?;
         let mut count = Count::default();
         self.count_claims(&judgement.claims, &facts, &mut count);
         let went_on = went_on(key.institution, &hold, &mut count);
@@ -143,7 +144,7 @@ impl Engine {
         hold: &Outcome,
         key: &RequestKey,
         settlement: &Settlement,
-        judgement: &Judgement,
+        judgement: &mut Judgement,
         facts: &Facts,
     ) -> Result<Vec<DossierChange>, EngineError> {
         match (&hold.body, &hold.answer) {

@@ -1,6 +1,5 @@
 //! The codes of a line against what is on record: the same sale, lawful resale, duplicates, splits.
 
-use super::Collided;
 use super::bench::{Bench, LineView, Note};
 use super::codes::{CodeDrug, Coded};
 use super::quantity::is_drawn;
@@ -117,8 +116,7 @@ impl Bench<'_> {
                 sale.first_findings = conflicts.iter().map(|c| (c.kind, c.role)).collect();
                 self.judge_unknown_units(view, code, key, drawn_units(&sale.part), &lens);
                 if !conflicts.is_empty() && !self.is_makers_error(code) {
-                    let (line, key) = (view.line.number, key.clone());
-                    self.collided.push(Collided { line, key, sale: sale.clone() });
+                    self.collided.push(code.collided(view.line.number, key, &sale));
                 }
                 self.record(key, Event::Sale(sale));
             }

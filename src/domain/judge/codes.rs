@@ -2,6 +2,8 @@
 
 use super::bench::{Bench, LineView, Note};
 use super::quantity::Due;
+use super::{Collided, Pack};
+use crate::domain::claim::SaleEvent;
 use crate::domain::code::{CodeKey, Scan, ScanRules, TraceCode, read};
 use crate::domain::document::Line;
 use crate::domain::drug::{Drug, PackLevel};
@@ -10,6 +12,21 @@ use crate::domain::policy::{DrugTraits, Situation};
 use crate::domain::registry::Registry;
 use crate::domain::time::day_of;
 use crate::domain::verdict::{Enforcement, Evidence, Reason};
+
+impl Coded<'_> {
+    /// A sale of this code that collides with what is on record.
+    pub fn collided(&self, line: u32, key: &CodeKey, sale: &SaleEvent) -> Collided {
+        Collided {
+            line,
+            key: key.clone(),
+            sale: sale.clone(),
+            pack: Pack {
+                units_per_pack: self.drug.and_then(|drug| drug.units_per_pack),
+                catalog_code: self.drug.and_then(|drug| drug.catalog_code).map(str::to_owned),
+            },
+        }
+    }
+}
 
 /// What a code says about its product.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,6 +95,12 @@ pub fn product_of(key: &CodeKey, rules: &ScanRules, registry: &Registry) -> Code
         None => drug_of(&read(&key.to_string(), rules), registry).map(CodeProduct::from),
     }
     .unwrap_or_default()
+}
+
+impl From<CodeProduct> for Pack {
+    fn from(CodeProduct { catalog_code, units_per_pack, name: _ }: CodeProduct) -> Self {
+        Self { units_per_pack, catalog_code }
+    }
 }
 
 impl From<CodeDrug<'_>> for CodeProduct {

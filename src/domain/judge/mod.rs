@@ -165,6 +165,17 @@ pub struct Collided {
     pub key: CodeKey,
     /// The sale that is recorded, or would have been.
     pub sale: SaleEvent,
+    /// Its pack.
+    pub pack: Pack,
+}
+
+/// The pack that a code stands for, as far as prefix map or scheme know it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pack {
+    /// Smallest priced units in it.
+    pub units_per_pack: Option<u32>,
+    /// NHSA catalogue code of the drug.
+    pub catalog_code: Option<String>,
 }
 
 /// The lens through which a policy looks at histories.

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Judged, LineView};
 use super::codes::Coded;
-use super::{ClaimChange, Collided, Grounds, Judgement, Paper, Reading};
+use super::{ClaimChange, Grounds, Judgement, Paper, Reading};
 use crate::domain::claim::{Event, History, MovementEvent, SaleEvent, SaleStatus, Standing};
 use crate::domain::code::CodeKey;
 use crate::domain::document::{Document, Movement};
@@ -60,8 +60,7 @@ impl Bench<'_> {
                     self.raise_conflict(view, code, conflict);
                 }
                 if !conflicts.is_empty() {
-                    let (line, key) = (view.line.number, key.clone());
-                    self.collided.push(Collided { line, key, sale: sale.clone() });
+                    self.collided.push(code.collided(view.line.number, key, &sale));
                 }
             }
             history.events.insert(at, Event::Sale(sale));

@@ -6,7 +6,7 @@ use crate::domain::case::{Attempt, Details, Dossier, Screening};
 use crate::domain::claim::{History, Part, PicturedSale, SaleName};
 use crate::domain::code::{CodeKey, Scan, read};
 use crate::domain::document::{Document, Line};
-use crate::domain::judge::{Collided, Judgement, lens, product_of};
+use crate::domain::judge::{Collided, Judgement, Pack, lens, product_of};
 use crate::domain::outcome::{Answer, Outcome, Recorded, RequestKey};
 use crate::store::DossierChange;
 use jiff::Timestamp;
@@ -22,12 +22,14 @@ pub(in crate::engine) struct Touched<'a> {
     pub attempt: Option<Attempt>,
     /// A sale whose details are at hand.
     pub sale: Option<(SaleName, Details)>,
+    /// Its pack, where it is at hand.
+    pub pack: Option<Pack>,
 }
 
 impl<'a> Touched<'a> {
     /// A code whose history changes.
     pub const fn by(key: &'a CodeKey, history: &'a History) -> Self {
-        Self { key, history, attempt: None, sale: None }
+        Self { key, history, attempt: None, sale: None, pack: None }
     }
 }
 
@@ -59,19 +61,21 @@ impl Engine {
         key: &RequestKey,
         body: &Recorded,
         answer: &Answer,
-        judgement: &Judgement,
+        judgement: &mut Judgement,
         facts: &Facts,
     ) -> Result<Vec<DossierChange>, EngineError> {
         self.dossiers_after(Asked { key, body, answer, settlement_id: None }, judgement, facts).await
     }
 
-    /// The dossiers that change with a judged request.
+    /// The dossiers that change with a judged request. Takes out of the judgement what collided: nobody else asks for
+    /// it.
     pub(in crate::engine) async fn dossiers_after(
         &self,
         asked: Asked<'_>,
-        judgement: &Judgement,
+        judgement: &mut Judgement,
         facts: &Facts,
     ) -> Result<Vec<DossierChange>, EngineError> {
+        let all_collided = std::mem::take(&mut judgement.collided);
         let known = judgement.claims.iter().filter(|change| change.expected.is_some());
         let with_case = known.filter(|change| self.case_index.may_have_open(&change.key));
         let mut touched: Vec<Touched<'_>> =
@@ -82,18 +86,21 @@ impl Engine {
             answer: asked.answer,
             settlement_id: asked.settlement_id.or(document.settlement_id.as_deref()),
         });
-        touched.reserve_exact(judgement.collided.len());
-        for collided in &judgement.collided {
-            let Some(history) = history_of(collided, judgement, facts) else { continue };
-            let details = brought.as_ref().and_then(|brought| brought.details(collided)).unwrap_or_default();
-            let mut found = Touched::by(&collided.key, history);
+        touched.reserve_exact(all_collided.len());
+        for collided in all_collided {
+            let Some((key, history)) = history_of(&collided, judgement, facts) else { continue };
+            let brought = brought.as_ref().and_then(|brought| brought.line_of(&collided).zip(Some(brought)));
+            let Collided { sale, pack, .. } = collided;
+            let mut found = Touched { pack: Some(pack), ..Touched::by(key, history) };
             if judgement.recorded {
-                found.sale = Some((SaleName::of(&collided.sale), details));
+                let details = brought.map(|(line, brought)| brought.details_on(line, &sale.part));
+                found.sale = Some((SaleName::of(&sale), details.unwrap_or_default()));
             } else {
-                let details = Details { amount: None, ..details };
-                found.attempt = Some(Attempt { sale: collided.sale.clone(), details });
+                // Nobody paid for what was blocked.
+                let details = brought.map(|(line, brought)| brought.unpaid_on(line, &sale.part));
+                found.attempt = Some(Attempt { sale, details: details.unwrap_or_default() });
             }
-            touched.retain(|other| *other.key != collided.key);
+            touched.retain(|other| other.key != key);
             touched.push(found);
         }
         self.screened(&facts.knowledge, facts.now, touched).await
@@ -112,10 +119,10 @@ impl Engine {
         let keys = touched.iter().map(|touched| touched.key).filter(|key| self.may_have_dossier(key));
         let keys: Vec<CodeKey> = keys.cloned().collect();
         let dossiers = if keys.is_empty() { Vec::new() } else { self.store.dossiers(&keys).await? };
-        let mut known = keys.into_iter().zip(dossiers).peekable();
+        let mut known = keys.iter().zip(dossiers).peekable();
         let mut changes = Vec::with_capacity(touched.len());
         for touched in touched {
-            let stands = known.next_if(|(key, _)| key == touched.key).and_then(|(_, dossier)| dossier);
+            let stands = known.next_if(|(key, _)| *key == touched.key).and_then(|(_, dossier)| dossier);
             changes.extend(self.screen_code(knowledge, now, touched, stands).await?);
         }
         Ok(changes)
@@ -135,13 +142,14 @@ impl Engine {
         touched: Touched<'_>,
         stands: Option<Dossier>,
     ) -> Result<Option<DossierChange>, EngineError> {
-        let Touched { key, history, attempt, sale } = touched;
+        let Touched { key, history, attempt, sale, pack } = touched;
         let expected = stands.as_ref().map(|dossier| dossier.version);
         let mut dossier = stands.unwrap_or_default();
         let attempted = attempt.is_some_and(|attempt| dossier.attempt(attempt));
-        let product = product_of(key, &knowledge.scan_rules, &knowledge.registry);
+        let looked_up = || product_of(key, &knowledge.scan_rules, &knowledge.registry).into();
+        let Pack { units_per_pack, catalog_code } = pack.unwrap_or_else(looked_up);
         let settings = knowledge.policy.settings();
-        let lens = lens(now, settings, product.units_per_pack);
+        let lens = lens(now, settings, units_per_pack);
         let mut details: Vec<(SaleName, Details)> = sale.into_iter().collect();
         let picture = dossier.picture(history, &lens);
         for PicturedSale { name, part, .. } in dossier.unknown_duplicates(&picture) {
@@ -156,7 +164,7 @@ impl Engine {
             rules: &settings.cases,
             policy_version: &knowledge.policy_version,
             makers_error: knowledge.registry.makers_error(key).map(|entry| entry.notice_no.as_str()),
-            catalog_code: product.catalog_code.as_deref(),
+            catalog_code: catalog_code.as_deref(),
             details: &details,
         };
         if !dossier.screen(&picture, &screening) {
@@ -177,12 +185,16 @@ fn document_of(body: &Recorded) -> Option<&Document> {
 }
 
 /// The history on which a collision is looked at: with the sale where it was recorded, without it where not.
-fn history_of<'a>(collided: &Collided, judgement: &'a Judgement, facts: &'a Facts) -> Option<&'a History> {
+fn history_of<'a>(
+    collided: &Collided,
+    judgement: &'a Judgement,
+    facts: &'a Facts,
+) -> Option<(&'a CodeKey, &'a History)> {
     if judgement.recorded {
         let change = judgement.claims.iter().find(|change| change.key == collided.key);
-        return change.map(|change| &change.history);
+        return change.map(|change| (&change.key, &change.history));
     }
-    facts.histories.get(&collided.key)
+    facts.histories.get_key_value(&collided.key)
 }
 
 /// What a recorded request says of the sale of a box.
@@ -208,18 +220,23 @@ pub(super) fn details_in(
 }
 
 impl Brought<'_> {
-    fn details(&self, collided: &Collided) -> Option<Details> {
-        let line = self.document.lines.iter().find(|line| line.number == collided.line)?;
-        Some(self.details_on(line, &collided.sale.part))
+    fn line_of(&self, collided: &Collided) -> Option<&Line> {
+        self.document.lines.iter().find(|line| line.number == collided.line)
     }
 
     fn details_on(&self, line: &Line, part: &Part) -> Details {
-        let packs = Decimal::from(line.scanned.len().max(1));
+        let mut details = self.unpaid_on(line, part);
+        details.amount =
+            details.quantity.zip(line.unit_price).map(|(units, price)| (units * price).round_dp(2));
+        details
+    }
+
+    /// As [`details_on`](Self::details_on), without an amount.
+    fn unpaid_on(&self, line: &Line, part: &Part) -> Details {
         let quantity = match part {
             Part::Draw { units, .. } => *units,
-            Part::Whole => line.quantity.map(|quantity| quantity / packs),
+            Part::Whole => line.quantity.map(|quantity| quantity / Decimal::from(line.scanned.len().max(1))),
         };
-        let amount = quantity.zip(line.unit_price).map(|(units, price)| (units * price).round_dp(2));
         Details {
             request_id: Some(self.request_id.to_owned()),
             line: Some(line.number),
@@ -228,7 +245,7 @@ impl Brought<'_> {
             scene: Some(self.document.scene),
             payment: Some(line.payment),
             quantity,
-            amount,
+            amount: None,
             settlement_id: self.settlement_id.map(str::to_owned),
             policy_version: Some(self.answer.policy_version.clone()),
             verdict: Some(self.answer.verdict),
