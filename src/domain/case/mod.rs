@@ -196,6 +196,11 @@ impl Details {
     pub fn request_of(&self, institution: InstitutionCode) -> Option<RequestKey> {
         Some(RequestKey { institution, request_id: self.request_id.clone()? })
     }
+
+    /// Whether nothing is known. What a request brought, it brought under its id: of most no more is looked at.
+    pub fn is_empty(&self) -> bool {
+        self.request_id.is_none() && *self == Self::default()
+    }
 }
 
 /// A sale or attempt of a case.

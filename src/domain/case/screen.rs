@@ -12,6 +12,7 @@ use crate::domain::claim::{
 use crate::domain::policy::CaseRules;
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
+use std::borrow::Cow;
 
 /// What is known now.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +43,12 @@ impl Dossier {
         let unknown = |sale: &&PicturedSale| {
             let known = |case: &Case| {
                 case.involved(&sale.name)
-                    .is_some_and(|involved| !involved.is_attempt && involved.details != Details::default())
+                    .is_some_and(|involved| !involved.is_attempt && !involved.details.is_empty())
             };
             !sale.is_attempt && !self.cases.iter().any(known)
         };
-        let later = self.unsettled(picture).filter_map(|collision| picture.sales.get(collision.later));
-        later.filter(unknown)
+        let unsettled = picture.collisions.iter().filter(|collision| !self.has_settled(collision, picture));
+        unsettled.filter_map(|collision| picture.sales.get(collision.later)).filter(unknown)
     }
 
     /// The dossier as it shall be; `None` = it is right already.
@@ -91,7 +92,7 @@ impl Dossier {
     /// The case that opens; `None` where nothing collides that is not settled.
     fn new_case(&self, picture: &Picture, screening: &Screening<'_>) -> Option<Case> {
         let number = u32::try_from(self.cases.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let unsettled: Vec<_> = self.unsettled(picture).collect();
+        let unsettled = self.unsettled(picture);
         let mut case = Self::opened(number, picture, &unsettled, screening)?;
         self.propose_by_word(&mut case, picture, &unsettled, screening);
         Some(case)
@@ -102,14 +103,22 @@ impl Dossier {
         history.picture(self.attempts.iter().map(|attempt| &attempt.sale), lens)
     }
 
-    /// The collisions that no closed case has settled.
-    fn unsettled<'a>(&'a self, picture: &'a Picture) -> impl Iterator<Item = Collision> + 'a {
-        let settled = |collision: &&Collision| {
+    /// The collisions that no closed case has settled: nearly always all of them.
+    fn unsettled<'a>(&self, picture: &'a Picture) -> Cow<'a, [Collision]> {
+        if !self.cases.iter().any(Case::is_closed) {
+            return Cow::Borrowed(&picture.collisions);
+        }
+        let unsettled = picture.collisions.iter().filter(|collision| !self.has_settled(collision, picture));
+        unsettled.copied().collect()
+    }
+
+    /// Whether a closed case has settled a collision.
+    fn has_settled(&self, collision: &Collision, picture: &Picture) -> bool {
+        let knows = |case: &Case| {
             let sides = [collision.earlier, collision.later].map(|at| picture.sales.get(at));
-            let knows = |case: &Case| sides.iter().flatten().all(|sale| case.involved(&sale.name).is_some());
-            self.cases.iter().filter(|case| case.is_closed()).any(knows)
+            sides.iter().flatten().all(|sale| case.involved(&sale.name).is_some())
         };
-        picture.collisions.iter().filter(move |collision| !settled(collision)).copied()
+        self.cases.iter().filter(|case| case.is_closed()).any(knows)
     }
 
     /// A new case over collisions; `None` where there are none.
@@ -152,7 +161,7 @@ impl Dossier {
         } else {
             picture
         };
-        let unsettled: Vec<_> = self.unsettled(picture).collect();
+        let unsettled = self.unsettled(picture);
         if unsettled.is_empty() {
             return self.end(case, screening);
         }
@@ -180,7 +189,7 @@ impl Dossier {
             return case.propose(None, screening);
         }
         let believed = self.picture(screening.history, &by_word(&screening.lens));
-        let collisions: Vec<_> = self.unsettled(&believed).collect();
+        let collisions = self.unsettled(&believed);
         let proposal = if collisions.is_empty() {
             Some(ProposalKind::Close)
         } else if later_of(&believed, &collisions) != later_of(picture, unsettled) {
@@ -252,7 +261,8 @@ impl Case {
 
     /// Takes in what collides, and says of everything which side it is on.
     fn take(&mut self, picture: &Picture, collisions: &[Collision], screening: &Screening<'_>) {
-        let mut sides: Vec<(&PicturedSale, Side, Option<CaseClass>)> = Vec::new();
+        let mut sides: Vec<(&PicturedSale, Side, Option<CaseClass>)> =
+            Vec::with_capacity(picture.sales.len());
         for (at, sale) in picture.sales.iter().enumerate() {
             if let Some(collision) = collisions.iter().find(|c| c.later == at) {
                 sides.push((sale, Side::Duplicate, Some(class_of(collision.kind))));
@@ -267,7 +277,7 @@ impl Case {
             let fate = if sale.is_returned { Fate::Returned } else { Fate::Stands };
             let fate = if sale.is_attempt { Fate::NeverSold } else { fate };
             if let Some(known) = known {
-                if known.details == Details::default() && !sale.is_attempt {
+                if known.details.is_empty() && !sale.is_attempt {
                     known.details = details_of(&sale.name, screening);
                 }
                 known.see(sale, *side, *class, fate);

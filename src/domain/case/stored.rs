@@ -72,7 +72,7 @@ impl Packed for Details {
             policy_version,
             verdict,
         } = self;
-        let is_known = *self != Self::default();
+        let is_known = !self.is_empty();
         is_known.put(to);
         if is_known {
             request_id.put(to);

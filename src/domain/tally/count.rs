@@ -8,6 +8,7 @@ use crate::domain::party::InstitutionCode;
 use crate::domain::time::day_of;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What a change counts for, collected.
 #[derive(Debug, Default)]
@@ -73,8 +74,10 @@ impl Count {
 
     /// Adds a tally, such as what a reminder counts for.
     pub fn add(&mut self, tally: Option<(TallyKey, Tally)>) {
-        if let Some((key, tally)) = tally {
-            self.tallies.entry(key).or_default().add(&tally);
+        let Some((key, tally)) = tally else { return };
+        match self.tallies.entry(key) {
+            Entry::Vacant(entry) => drop(entry.insert(tally)),
+            Entry::Occupied(mut entry) => entry.get_mut().add(&tally),
         }
     }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What an answer counts for, and what the operator said to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,35 +118,71 @@ pub fn reminders(document: &Document, answer: &Answer, earlier: &Earlier<'_>) ->
     if !is_reminder(answer) {
         return Vec::new();
     }
-    let mut rules: BTreeMap<Reason, (i64, BTreeSet<usize>)> = BTreeMap::new();
-    for finding in answer.findings.iter().filter(|finding| reminds(finding) && !earlier.knows(finding)) {
-        let (count, lines) = rules.entry(finding.reason).or_default();
-        *count += 1;
-        lines.extend(lines_of(document, finding));
-    }
-    if rules.is_empty() {
-        return Vec::new();
-    }
-    let lines: BTreeSet<usize> = rules.values().flat_map(|(_, lines)| lines).copied().collect();
+    let new = answer.findings.iter().filter(|finding| reminds(finding) && !earlier.knows(finding));
+    let rules = by_rule(document, new);
     let person = i64::from(earlier.findings().next().is_none());
-    let mut counts =
-        vec![(None, Counted { reminders: person, persons: person, amount_fen: amount(document, &lines) })];
-    counts.extend(rules.into_iter().map(|(reason, (count, lines))| {
-        let persons = i64::from(!earlier.findings().any(|known| known.reason == reason));
-        let amount_fen = amount(document, &lines);
-        (Some(reason), Counted { reminders: count, persons, amount_fen })
-    }));
+    let of_rules = rules.iter().map(|rule| {
+        let persons = i64::from(!earlier.findings().any(|known| known.reason == rule.reason));
+        let amount_fen = amount(document, &rule.lines);
+        (Some(rule.reason), Counted { reminders: rule.findings, persons, amount_fen })
+    });
+    let mut counts = Vec::with_capacity(1 + rules.len());
+    counts.push((None, Counted { reminders: person, persons: person, amount_fen: 0 }));
+    counts.extend(of_rules);
+    let of_all = match counts.get(1..) {
+        None | Some([]) => return Vec::new(),
+        // Nearly every document is reminded by one rule.
+        Some([(_, only)]) => only.amount_fen,
+        Some(_) => amount(document, &sorted(rules.iter().flat_map(|rule| &rule.lines).copied().collect())),
+    };
+    if let Some((_, all)) = counts.first_mut() {
+        all.amount_fen = of_all;
+    }
     counts
 }
 
-/// Which lines a finding is about; all of them where it is about the document.
-fn lines_of(document: &Document, finding: &Finding) -> Vec<usize> {
-    let is_it = |line: &Line| finding.line.is_none_or(|number| line.number == number);
-    let places = document.lines.iter().enumerate().filter(|(_, line)| is_it(line));
-    places.map(|(at, _)| at).collect()
+/// The findings of one rule.
+struct OfRule {
+    reason: Reason,
+    findings: i64,
+    /// Places of the lines that they are about, each once, in their order.
+    lines: Vec<usize>,
 }
 
-fn amount(document: &Document, lines: &BTreeSet<usize>) -> i64 {
+/// Findings by rule, in the order of the rules, which are a handful.
+fn by_rule<'a>(document: &Document, findings: impl Iterator<Item = &'a Finding>) -> Vec<OfRule> {
+    let mut rules: Vec<OfRule> = Vec::new();
+    for finding in findings {
+        let lines = lines_of(document, finding);
+        match rules.iter_mut().find(|rule| rule.reason == finding.reason) {
+            Some(rule) => {
+                rule.findings += 1;
+                rule.lines.extend(lines);
+            }
+            None => rules.push(OfRule { reason: finding.reason, findings: 1, lines: lines.collect() }),
+        }
+    }
+    for rule in &mut rules {
+        rule.lines = sorted(std::mem::take(&mut rule.lines));
+    }
+    rules.sort_unstable_by_key(|rule| rule.reason);
+    rules
+}
+
+/// Each place once, in their order.
+fn sorted(mut places: Vec<usize>) -> Vec<usize> {
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+/// Which lines a finding is about; all of them where it is about the document.
+fn lines_of<'a>(document: &'a Document, finding: &'a Finding) -> impl Iterator<Item = usize> + 'a {
+    let is_it = |line: &Line| finding.line.is_none_or(|number| line.number == number);
+    document.lines.iter().enumerate().filter(move |(_, line)| is_it(line)).map(|(at, _)| at)
+}
+
+fn amount(document: &Document, lines: &[usize]) -> i64 {
     let of = |line: &Line| -> Option<i64> {
         let yuan = line.quantity?.checked_mul(line.unit_price?)?;
         yuan.checked_mul(Decimal::ONE_HUNDRED)?.round().to_i64()
