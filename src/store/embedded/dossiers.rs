@@ -19,9 +19,10 @@ const BATCH_ROWS: usize = 1000;
 /// Batches that wait for their reader.
 const BATCHES_WAITING_MAX: usize = 2;
 
-/// A row of the table: place, dossier.
-pub(super) fn dossier_row(entry: &DossierEntry) -> Vec<u8> {
-    [entry.place.to_be_bytes().as_slice(), &entry.bytes].concat()
+/// Writes a row of the table: place, dossier.
+pub(super) fn put_dossier_row(entry: &DossierEntry, to: &mut Vec<u8>) {
+    to.extend_from_slice(&entry.place.to_be_bytes());
+    to.extend_from_slice(&entry.bytes);
 }
 
 /// The dossiers of an event that was logged at `at`, as they are told.
@@ -81,7 +82,8 @@ impl View {
         if let Some(version) = self.layers_ask(|layer| layer.dossiers.get(key).map(|entry| entry.version)) {
             return Ok(Some(version));
         }
-        self.dossier_bytes(key)?.map(|(_, bytes)| version_of(&bytes)).transpose()
+        let row = self.tables.dossiers.get(key.as_bytes()).map_err(unreadable)?;
+        row.map(|row| read_row(&row).and_then(|(_, bytes)| version_of(bytes))).transpose()
     }
 
     /// Every dossier, handed over in batches until `take` wants no more.

@@ -1,12 +1,13 @@
 //! Writes full layers to the tables, in a thread of its own: each table gets its rows as one sorted run, then the
 //! watermark follows. Safe to repeat: rows say what stands, not what changed.
 
-use super::dossiers::dossier_row;
-use super::layer::Layer;
+use super::dossiers::put_dossier_row;
+use super::layer::{DossierEntry, Layer};
 use super::tables::{Tables, document_key, encode, outcome_key, position_key, unreadable, yield_to_requests};
 use super::view::View;
 use crate::domain::outcome::RequestKey;
 use crate::store::StoreError;
+use bytes::Bytes;
 use fjall::{Keyspace, PersistMode};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -111,10 +112,8 @@ impl Tables {
         let outcomes = layer.outcomes.iter().map(|row| Ok((outcome_key(row.key()), encode(&row.place)?)));
         put_run(&self.outcomes, outcomes.collect::<Result<_, StoreError>>()?)?;
         put_run(&self.documents, documents(layer))?;
-        put_run(
-            &self.dossiers,
-            layer.dossiers.iter().map(|row| (row.key().clone(), dossier_row(row.value()))).collect(),
-        )?;
+        let dossiers = layer.dossiers.iter().map(|row| (row.key().clone(), row.value().clone()));
+        put_run(&self.dossiers, dossiers.collect())?;
         put_run(&self.positions, positions(layer)?)?;
         let tallies = layer.tallies.iter().map(|row| Ok((row.key().packed(), encode(row.value())?)));
         put_run(&self.tallies, tallies.collect::<Result<_, StoreError>>()?)?;
@@ -146,8 +145,34 @@ fn positions(layer: &Layer) -> Result<Vec<Row>, StoreError> {
     Ok(rows)
 }
 
+/// What a row says.
+trait Value {
+    /// Its bytes; `room` is for those that are put together first, so that not every row takes memory of its own.
+    fn bytes<'a>(&'a self, room: &'a mut Vec<u8>) -> &'a [u8];
+}
+
+impl Value for Vec<u8> {
+    fn bytes<'a>(&'a self, _: &'a mut Vec<u8>) -> &'a [u8] {
+        self
+    }
+}
+
+impl Value for Bytes {
+    fn bytes<'a>(&'a self, _: &'a mut Vec<u8>) -> &'a [u8] {
+        self
+    }
+}
+
+impl Value for DossierEntry {
+    fn bytes<'a>(&'a self, room: &'a mut Vec<u8>) -> &'a [u8] {
+        room.clear();
+        put_dossier_row(self, room);
+        room
+    }
+}
+
 /// Puts rows into a table as one run. Keys must sort as their bytes do.
-fn put_run<K: AsRef<[u8]> + Ord, V: AsRef<[u8]>>(
+fn put_run<K: AsRef<[u8]> + Ord, V: Value>(
     table: &Keyspace,
     mut rows: Vec<(K, V)>,
 ) -> Result<(), StoreError> {
@@ -156,8 +181,9 @@ fn put_run<K: AsRef<[u8]> + Ord, V: AsRef<[u8]>>(
     }
     rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut run = table.start_ingestion().map_err(unreadable)?;
+    let mut written = Vec::new();
     for (key, value) in rows {
-        run.write(key.as_ref(), value.as_ref()).map_err(unreadable)?;
+        run.write(key.as_ref(), value.bytes(&mut written)).map_err(unreadable)?;
     }
     run.finish().map_err(unreadable)
 }
