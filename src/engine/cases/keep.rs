@@ -76,6 +76,9 @@ impl Engine {
         facts: &Facts,
     ) -> Result<Vec<DossierChange>, EngineError> {
         let all_collided = std::mem::take(&mut judgement.collided);
+        if !self.keeps_books {
+            return Ok(Vec::new());
+        }
         let known = judgement.claims.iter().filter(|change| change.expected.is_some());
         let with_case = known.filter(|change| self.case_index.may_have_open(&change.key));
         let mut touched: Vec<Touched<'_>> =
