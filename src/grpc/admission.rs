@@ -14,6 +14,11 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 
+/// A refusal that all callers together caused is held so long: who asks again at once must not cost more than who waits,
+/// and a refusal costs a fifth of a verdict.
+pub(super) const HELD_FOR: Duration = Duration::from_millis(200);
+/// Refusals that are held at the same time, for each call that may be worked on; more are told at once.
+const HELD_PER_CALL: usize = 4;
 /// How long a caller should wait for one of its own places.
 const OWN_AFTER: Duration = Duration::from_secs(1);
 
@@ -33,13 +38,14 @@ pub struct AdmissionLimits {
 pub(super) struct Admission {
     limits: AdmissionLimits,
     in_flight: Arc<AtomicUsize>,
+    held: Arc<AtomicUsize>,
     calls: Arc<ByCaller>,
     streams: Arc<ByCaller>,
 }
 
 type ByCaller = Mutex<HashMap<Caller, usize>>;
 
-/// A place among the calls in flight; free again when this is dropped.
+/// A place among the calls in flight, or the refusals that are held; free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<AtomicUsize>);
 
@@ -52,14 +58,18 @@ pub(super) struct Own {
 
 impl Admission {
     pub fn new(limits: AdmissionLimits) -> Self {
-        Self { limits, in_flight: Arc::default(), calls: Arc::default(), streams: Arc::default() }
+        let (in_flight, held) = (Arc::default(), Arc::default());
+        Self { limits, in_flight, held, calls: Arc::default(), streams: Arc::default() }
     }
 
     /// A place for a call of one message with one answer, whosever it is; `None` = too many are worked on.
     pub fn call(&self) -> Option<InFlight> {
-        let place = InFlight(Arc::clone(&self.in_flight));
-        let taken = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        (taken < self.limits.requests_in_flight_max).then_some(place)
+        InFlight::take(&self.in_flight, self.limits.requests_in_flight_max)
+    }
+
+    /// A place for a refusal that is held; `None` = too many are.
+    pub fn held(&self) -> Option<InFlight> {
+        InFlight::take(&self.held, self.limits.requests_in_flight_max.saturating_mul(HELD_PER_CALL))
     }
 
     /// A place for it among its caller's.
@@ -70,6 +80,13 @@ impl Admission {
     /// A place for a stream among its caller's.
     pub fn own_stream(&self, caller: &Caller) -> Result<Own, EngineError> {
         Own::take(&self.streams, caller, self.limits.streams_per_caller_max, "open streams")
+    }
+}
+
+impl InFlight {
+    fn take(all: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let place = Self(Arc::clone(all));
+        (all.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A method that is not in the table is refused: whoever adds one must say who may call it.
 
-use super::admission::{Admission, AdmissionLimits, InFlight, Kept, Own};
+use super::admission::{Admission, AdmissionLimits, HELD_FOR, InFlight, Kept, Own};
 use super::caller::{self, Trust};
 use super::{pb, status};
 use crate::domain::access::{Principal, Role};
@@ -352,12 +352,17 @@ where
                     }
                 })
             }
-            Err(refused) => {
-                let answer = match refused {
-                    Refused::Told(status) => status.into_http(),
-                    Refused::Overload => status::overloaded(&self.gate.0.overload),
-                };
-                Box::pin(std::future::ready(Ok(answer)))
+            Err(Refused::Told(status)) => Box::pin(std::future::ready(Ok(status.into_http()))),
+            Err(Refused::Overload) => {
+                let answer = status::overloaded(&self.gate.0.overload);
+                let held = self.gate.0.admission.held();
+                Box::pin(async move {
+                    if let Some(_place) = held {
+                        // signal: the time itself is what is waited for.
+                        tokio::time::sleep(HELD_FOR).await;
+                    }
+                    Ok(answer)
+                })
             }
         }
     }

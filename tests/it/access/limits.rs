@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use tracegate::clock::Stopwatch;
 use tracegate::config::Config;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::bureau_service_client::BureauServiceClient;
@@ -163,7 +164,10 @@ async fn check_in_flight(all: usize, own: usize, caller: &str, of: &str) {
     };
     let working: Vec<_> = (0..3).map(|n| tokio::spawn(sells(n, PHARMACY, caller))).collect();
     world.held(3).await;
+    let started = Stopwatch::start();
     too_much(sells(4, PHARMACY, caller).await, of);
+    // What all together caused is held for a while: who asks again at once must not cost more than who waits.
+    assert!(all > own || started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
     assert_eq!(world.held_so_far(), 3, "what was refused never reached the store");
     let other = format!("institution {OTHER_PHARMACY}");
     let others = tokio::spawn(sells(5, OTHER_PHARMACY, &other));
