@@ -20,6 +20,10 @@ fn day() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/days/counter")
 }
 
+/// A wrapping key, and how its file spells it.
+const WRAPPING: (&[u8], &str) =
+    (&[0x5a; 32], "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a");
+
 /// The day's messages with numbers of patients in them.
 fn messages(dir: &Path) -> PathBuf {
     let text = std::fs::read_to_string(day().join("messages.jsonl")).expect("messages");
@@ -49,7 +53,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 /// Replays the day into a gateway that logs everything; gives the log.
 fn replayed(dir: &Path, store: &[(&str, &str)]) -> String {
     let (log, wrapping) = (dir.join("gateway.log"), dir.join("wrapping.key"));
-    std::fs::write(&wrapping, "0f".repeat(32)).expect("written");
+    std::fs::write(&wrapping, WRAPPING.1).expect("written");
     let mut gateway = Command::new(PROGRAM)
         .args(["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data-dir"])
         .arg(dir.join("data"))
@@ -93,6 +97,12 @@ fn codes() -> Vec<String> {
 #[track_caller]
 fn check_silent(log: &str, kept: &[PathBuf]) {
     assert!(log.lines().count() > 100 && log.contains("DEBUG"), "everything was logged: {log}");
+    assert!(!log.contains(WRAPPING.1), "a secret is logged");
+    for file in kept.iter().flat_map(|dir| files(dir)) {
+        let bytes = std::fs::read(&file).expect("a file that can be read");
+        let secret = bytes.windows(WRAPPING.0.len()).any(|window| window == WRAPPING.0);
+        assert!(!secret && !holds(&bytes, WRAPPING.1), "a secret stands in {}", file.display());
+    }
     for personal in PERSONAL {
         assert!(!log.contains(personal), "{personal} is logged");
         for file in kept.iter().flat_map(|dir| files(dir)) {

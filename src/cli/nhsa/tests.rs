@@ -1,5 +1,6 @@
 //! Whole messages of the interface and what each becomes; the helpers for the tests beside.
 
+mod persons;
 mod refusals;
 mod settlement;
 mod shapes;
