@@ -70,8 +70,11 @@ pub(super) struct Old {
 
 /// What a store does of it.
 pub(super) trait Forgets: Send + Sync {
-    /// Ends the segment that takes groups now; nothing of it is in memory alone.
+    /// Ends the segment that takes groups now; nothing that was logged before is in memory alone.
     fn end_segment(&self) -> Answering<'_, Result<(), StoreError>>;
+
+    /// Whether nothing that was logged before a position is in memory alone.
+    fn is_in_tables(&self, position: u64) -> Result<bool, StoreError>;
 
     /// Forgets requests, where they are what was logged there, or only counts them; gives how many they are.
     fn forget_rows(&self, old: Vec<Old>, only_counts: bool) -> Answering<'_, Result<u64, StoreError>>;
@@ -143,15 +146,19 @@ pub(super) async fn forget(
         if start < progress.up_to && !progress.again.contains(&start) {
             continue;
         }
+        if !forgetting.only_counts && !store.is_in_tables(end)? {
+            // A row in memory would go to the tables later, and point to what is gone.
+            store.end_segment().await?;
+        }
         let looked = forget_in(store, part, (start, false), forgetting, &mut done).await?;
         done.stayed += looked.stayed;
         (forgetting.told)(done);
-        if forgetting.only_counts {
-            continue;
-        }
         let nothing_is_old = looked.old.is_empty() && looked.stayed == 0;
         if nothing_is_old && !looked.is_past && start >= progress.up_to {
             break;
+        }
+        if forgetting.only_counts {
+            continue;
         }
         if looked.is_past && looked.stayed == 0 {
             progress.again.remove(&start);

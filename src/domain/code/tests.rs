@@ -87,6 +87,10 @@ fn gs1_texts_have_one_identity() {
     let same = "(01)06900000000564(21)S917094855";
     check(&[
         ("26 FNC1", "01069000000005641727113010A1\u{1d}21S917094855", same),
+        // What only looks like a number that a spreadsheet rewrote.
+        ("26 serial like a fraction", "010690000000056421,0", "(01)06900000000564(21),0"),
+        ("26 serial like a power", "0106900000000564211E+5", "(01)06900000000564(21)1E+5"),
+        ("26 the same behind a date", "172711300106900000000564215.0", "(01)06900000000564(21)5.0"),
         ("26 other order", "21S917094855\u{1d}10A1\u{1d}172711300106900000000564", same),
         ("26 brackets", "(01)06900000000564(17)271130(10)A1(21)S917094855", same),
         ("26 brackets, blanks, other order", "(21) S917094855 (01) 06900000000564 (17) 271100", same),

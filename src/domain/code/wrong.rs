@@ -26,7 +26,8 @@ impl Wrong {
 }
 
 /// A number as a spreadsheet rewrites it: `8.3E+19`, `8,3e+19`, `8E+19`, `83003850000000100000.0`.
-/// Digits are lost, so nothing can be repaired.
+/// Digits are lost, so nothing can be repaired. A lawful GS1 text may look much like it, with a serial such as `1E+5` or `,0`
+/// behind its digits: those are more than a number has before its mark, or begin with a zero.
 pub(super) fn refuse_spreadsheet_damage(text: &str) -> Result<(), Wrong> {
     // Every damage has a mark; nearly all scans are bare digits.
     let damaged = !element::all_digits(text) && (is_scientific(text) || is_decimal(text));
@@ -42,19 +43,27 @@ fn is_scientific(text: &str) -> bool {
     };
     let (whole, fraction) = mantissa.split_once(['.', ',']).map_or((mantissa, None), |(w, f)| (w, Some(f)));
     let power = exponent.trim_start_matches(['+', '-']);
+    // One digit stands before the mark, or up to three where powers go by thousands.
+    let is_short = (1..=3).contains(&whole.len());
     // Without a decimal mark or a sign, `12E5` may as well be a lawful own scheme.
     let marked = fraction.is_some() || power.len() < exponent.len();
     marked
+        && is_short
         && element::all_digits(whole)
         && fraction.is_none_or(element::all_digits)
         && element::all_digits(power)
 }
 
 fn is_decimal(text: &str) -> bool {
-    // Fifteen digits are what a spreadsheet keeps; shorter numbers are prices, not codes.
+    // Fifteen digits are what a spreadsheet keeps; shorter numbers are prices, not codes. Longer ones than a code has are
+    // none, and no number begins with a zero.
     let is_zeros = |fraction: &str| !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
-    text.split_once(['.', ','])
-        .is_some_and(|(whole, fraction)| whole.len() > 15 && element::all_digits(whole) && is_zeros(fraction))
+    text.split_once(['.', ',']).is_some_and(|(whole, fraction)| {
+        (16..=20).contains(&whole.len())
+            && !whole.starts_with('0')
+            && element::all_digits(whole)
+            && is_zeros(fraction)
+    })
 }
 
 /// Names what was scanned instead of a code, or says what is wrong with it.

@@ -28,6 +28,10 @@ impl Forgets for EmbeddedStore {
         })
     }
 
+    fn is_in_tables(&self, position: u64) -> Result<bool, StoreError> {
+        Ok(self.view.tables.watermark()? >= position)
+    }
+
     fn forget_rows(&self, old: Vec<Old>, only_counts: bool) -> Answering<'_, Result<u64, StoreError>> {
         let view = self.view.clone();
         Box::pin(async move {
