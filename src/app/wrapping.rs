@@ -14,10 +14,11 @@ pub(super) fn read(files: &[PathBuf]) -> Result<WrappingKeys, StartError> {
     for file in files {
         let wrong = |what: String| StartError::WrappingKey { file: file.clone(), what };
         let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-        let bytes = bytes_of(text.trim())
-            .ok_or_else(|| wrong(format!("is no key of {} hexadecimal digits", 2 * SECRET_BYTES)))?;
+        // A key is as long as a hash, and written as one.
+        let bytes = blake3::Hash::from_hex(text.trim())
+            .map_err(|_| wrong(format!("is no key of {} hexadecimal digits", 2 * SECRET_BYTES)))?;
         warn_of_others(file);
-        keys.push(WrappingKey::new(&bytes)?);
+        keys.push(WrappingKey::new(bytes.as_bytes())?);
     }
     Ok(WrappingKeys(keys))
 }
@@ -27,18 +28,6 @@ fn warn_of_others(file: &Path) {
     if mode.is_ok_and(|mode| mode & OTHERS != 0) {
         tracing::warn!(file = %file.display(), "others than its owner may read this wrapping key; chmod 600 it");
     }
-}
-
-fn bytes_of(text: &str) -> Option<[u8; SECRET_BYTES]> {
-    if text.len() != 2 * SECRET_BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = text.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    let bytes: Option<Vec<u8>> = pairs.collect();
-    bytes?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! `audit`: judges a day or a month again with what is known now.
 
 use super::cases::{Gateway, refused};
-use super::show::say;
+use super::show::{say, spinner};
 use crate::grpc::pb;
 use anyhow::{Context, Result};
-use indicatif::ProgressBar;
 use jiff::civil::Date;
-use std::time::Duration;
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
@@ -42,8 +40,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     };
     let answer = clients.bureau.run_audit(args.gateway.request(asked)?).await;
     let mut steps = answer.map_err(|status| refused(&status))?.into_inner();
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = spinner();
     let mut done = pb::RunAuditResponse::default();
     while let Some(step) = steps.message().await.map_err(|status| refused(&status))? {
         bar.set_message(format!("{} requests, {} codes", step.requests, step.codes));

@@ -1,11 +1,9 @@
 //! `purge`: removes what was kept long enough.
 
 use super::cases::{Gateway, refused, rfc3339, when};
-use super::show::say;
+use super::show::{say, spinner};
 use crate::grpc::pb;
 use anyhow::Result;
-use indicatif::ProgressBar;
-use std::time::Duration;
 
 /// Arguments of `purge`.
 #[derive(Debug, clap::Args)]
@@ -28,8 +26,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let request = args.gateway.request(pb::PurgeRequest { dry_run: args.dry_run })?;
     let answer = clients.admin.purge(request).await.map_err(|status| refused(&status))?;
     let (mut told, mut purged) = (answer.into_inner(), pb::PurgeResponse::default());
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = spinner();
     while let Some(now) = told.message().await.map_err(|status| refused(&status))? {
         bar.set_message(format!("{} requests, {} segments", now.requests, now.segments));
         purged = now;

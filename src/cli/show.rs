@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Prints to standard output. A reader that has seen enough and went away is an error that ends the command
 /// quietly, see [`is_closed_pipe`].
@@ -36,6 +37,13 @@ pub(super) fn progress(bytes: u64, what: &'static str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
+    bar
+}
+
+/// Says on standard error that work goes on; silent where that is no terminal.
+pub(super) fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 

@@ -60,12 +60,17 @@ pub fn hash_of_secret(secret: &str) -> [u8; 32] {
     blake3::derive_key("tracegate 2026 access keys", secret.as_bytes())
 }
 
-/// Random bytes in hexadecimal digits.
-pub fn random_text<const BYTES: usize>() -> Result<String, EngineError> {
+/// Random bytes.
+pub(super) fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], EngineError> {
     let mut bytes = [0_u8; BYTES];
     getrandom::fill(&mut bytes)
         .map_err(|error| EngineError::Precondition(format!("the system has no random numbers: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes)
+}
+
+/// Random bytes in hexadecimal digits.
+pub fn random_text<const BYTES: usize>() -> Result<String, EngineError> {
+    Ok(random_bytes::<BYTES>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// What a caller shows, taken apart: id and secret.

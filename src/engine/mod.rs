@@ -20,6 +20,7 @@ mod in_doubt;
 mod keeper;
 mod knowledge;
 mod limits;
+mod looks;
 mod names;
 mod outcome;
 mod persons;

@@ -2,6 +2,7 @@
 //! that was sold stays sold. So do cases, purchases and sums.
 
 use super::dispense::Request;
+use super::looks::Looks;
 use super::{Engine, EngineError, Knowledge};
 use crate::domain::access::Principal;
 use crate::domain::outcome::{Outcome, RequestBody, RequestKey};
@@ -15,8 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often the clock is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two attempts while something does not answer.
 const TRY_EVERY: Duration = Duration::from_secs(60);
 
@@ -127,25 +126,16 @@ impl Engine {
 
     /// Purges once a day, until `stop`.
     pub async fn purge_daily(&self, stop: CancellationToken) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = Looks::until(&stop);
         let mut last = None;
-        loop {
-            tokio::select! {
-                _ = looks.tick() => {}
-                () = stop.cancelled() => return,
-            }
+        while looks.next().await {
             let today = day_of(self.clock.now());
             if last == Some(today) || !self.knows_all_cases() {
                 continue;
             }
-            let purge = tokio::select! {
-                purge = self.purge_as(false, |act, about| self.own_fact(act, about), |_| {}) => purge,
-                () = stop.cancelled() => return,
-            };
-            match purge {
-                Ok(purged) => {
-                    let Purged { requests, trail_entries, .. } = purged;
+            let purge = self.purge_as(false, |act, about| self.own_fact(act, about), |_| {});
+            match looks.work(purge).await {
+                Some(Ok(Purged { requests, trail_entries, .. })) => {
                     tracing::info!(
                         requests = requests.requests,
                         stayed = requests.stayed,
@@ -154,14 +144,11 @@ impl Engine {
                     );
                     last = Some(today);
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     tracing::warn!(%error, "what was kept long enough is removed later");
-                    tokio::select! {
-                        // signal: what is away tells nobody that it is back.
-                        () = tokio::time::sleep(TRY_EVERY) => {}
-                        () = stop.cancelled() => return,
-                    }
+                    looks.pause(TRY_EVERY).await;
                 }
+                None => return,
             }
         }
     }

@@ -2,8 +2,7 @@
 //! keeps its positions and everything else it says: claims, purchases, cases. What was forgotten can be asked for no
 //! more, and a request id that was forgotten is unknown again; its boxes stay sold.
 //!
-//! Segments are looked at in order, the first time and again while they hold something that stays for now; a file says
-//! how far. First the tables forget, then the log: killed between both, the next run finds the log's part again.
+//! Segments are looked at in order, the first time and again while they hold something that must stay; a file says how far. First the tables forget, then the log: killed between both, the next run finds the log's part again.
 
 use super::event::{LoggedRequest, requests_in, without_requests};
 use super::log::{self, Group, OpenError, PAYLOAD_LENGTH_BYTES};
@@ -24,7 +23,7 @@ const BATCH_REQUESTS: usize = 1000;
 /// Batches that wait for the tables.
 const BATCHES_WAITING_MAX: usize = 2;
 
-/// Says of a request that it must stay for now.
+/// Says of a request that it must stay.
 pub type Stays = Arc<dyn Fn(&RequestKey, &Outcome) -> bool + Send + Sync>;
 
 /// What shall be forgotten.
@@ -51,7 +50,7 @@ impl std::fmt::Debug for Forgetting {
 pub struct Forgotten {
     /// Requests.
     pub requests: u64,
-    /// Requests that are old enough and must stay for now.
+    /// Requests that are old enough and must stay.
     pub stayed: u64,
     /// Segments of the log that were written anew.
     pub segments: u64,
@@ -273,7 +272,7 @@ fn unreadable(error: OpenError) -> StoreError {
 }
 
 /// Runs what blocks beside the other tasks.
-async fn beside<T: Send + 'static>(
+pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let ended = |error: tokio::task::JoinError| StoreError::Unreadable(error.to_string());

@@ -1,6 +1,7 @@
 //! The audit of the day before, at midnight in Asia/Shanghai. Each gateway audits what its own log holds, so that a fleet
 //! audits everything once; which day was audited last is kept, and what was missed is made up for.
 
+use super::super::looks::Looks;
 use super::super::{Engine, EngineError};
 use crate::domain::time::day_of;
 use crate::store::write_durably;
@@ -12,8 +13,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often the clock is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Days that are made up for at most.
 const MISSED_DAYS_MAX: i64 = 31;
 /// Between two attempts while the ledger does not answer.
@@ -22,33 +21,21 @@ const TRY_EVERY: Duration = Duration::from_secs(30);
 impl Engine {
     /// Audits each day once it is over, until `stop`. `file` = where the last audited day is kept.
     pub async fn audit_nightly(&self, file: PathBuf, stop: CancellationToken) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = Looks::until(&stop);
         let mut last = None;
-        loop {
-            tokio::select! {
-                _ = looks.tick() => {}
-                () = stop.cancelled() => return,
-            }
+        while looks.next().await {
             let Some(yesterday) = day_of(self.clock.now()).yesterday().ok() else { continue };
             let audited = *last.get_or_insert_with(|| last_audited(&file).unwrap_or(yesterday));
             if audited >= yesterday || !self.knows_all_cases() {
                 continue;
             }
-            let audit = tokio::select! {
-                audit = self.audit_missed(audited, yesterday, &file) => audit,
-                () = stop.cancelled() => return,
-            };
-            match audit {
-                Ok(()) => last = Some(yesterday),
-                Err(error) => {
+            match looks.work(self.audit_missed(audited, yesterday, &file)).await {
+                Some(Ok(())) => last = Some(yesterday),
+                Some(Err(error)) => {
                     tracing::warn!(%error, "the audit of the day before is tried again");
-                    tokio::select! {
-                        // signal: a ledger that is away tells nobody that it is back.
-                        () = tokio::time::sleep(TRY_EVERY) => {}
-                        () = stop.cancelled() => return,
-                    }
+                    looks.pause(TRY_EVERY).await;
                 }
+                None => return,
             }
         }
     }

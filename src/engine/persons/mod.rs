@@ -6,6 +6,7 @@ mod wrapping;
 
 pub use wrapping::{NotOpened, SECRET_BYTES, WrappingKey, WrappingKeys};
 
+use super::access::random_bytes;
 use super::{Engine, EngineError};
 use crate::domain::access::Principal;
 use crate::domain::person::{
@@ -14,7 +15,7 @@ use crate::domain::person::{
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::telemetry;
 use crate::trail::{Act, Fact};
-use wrapping::{JoinSecret, fresh_secret};
+use wrapping::JoinSecret;
 
 /// What comes with a request and is no part of it: it may be another one when the same request is sent again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +102,7 @@ impl Engine {
         })?;
         let key = JoinKey {
             version,
-            sealed: Some(first.seal(version, &fresh_secret()?)?),
+            sealed: Some(first.seal(version, &random_bytes()?)?),
             created_at: self.clock.now(),
             created_by: by,
             destroyed_at: None,

@@ -2,6 +2,7 @@
 
 use crate::domain::person::Sealed;
 use crate::engine::EngineError;
+use crate::engine::access::random_bytes;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::fmt;
 
@@ -53,8 +54,7 @@ impl WrappingKey {
 
     /// Seals a join key. Its version is part of the proof: no two can be put in each other's place.
     pub(super) fn seal(&self, version: u32, secret: &JoinSecret) -> Result<Sealed, EngineError> {
-        let mut nonce = [0; NONCE_LEN];
-        random(&mut nonce)?;
+        let nonce = random_bytes::<NONCE_LEN>()?;
         let mut bytes = secret.to_vec();
         let proof = Aad::from(purpose(version));
         let sealed =
@@ -94,18 +94,6 @@ fn purpose(version: u32) -> String {
     format!("tracegate 2026 join key {version}")
 }
 
-/// A new join key.
-pub(super) fn fresh_secret() -> Result<JoinSecret, EngineError> {
-    let mut secret = [0; SECRET_BYTES];
-    random(&mut secret)?;
-    Ok(secret)
-}
-
-fn random(bytes: &mut [u8]) -> Result<(), EngineError> {
-    getrandom::fill(bytes)
-        .map_err(|error| EngineError::Precondition(format!("the system has no random numbers: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_sealed_key_opens_with_its_own_wrapping_key_alone() {
-        let secret = fresh_secret().unwrap();
+        let secret = random_bytes().unwrap();
         let sealed = key(1).seal(3, &secret).unwrap();
         let all = WrappingKeys(vec![key(2), key(1)]);
         assert_eq!(all.open(3, &sealed), Ok(secret));

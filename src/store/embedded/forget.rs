@@ -4,7 +4,7 @@ use super::tables::{document_key, outcome_key, unreadable};
 use super::view::View;
 use super::writer::Job;
 use super::{EmbeddedStore, log_dir};
-use crate::store::forget::{Forgets, LogPart, Old, forget};
+use crate::store::forget::{Forgets, LogPart, Old, beside, forget};
 use crate::store::{Answering, CommitError, Forgetting, Forgotten, StoreError};
 use fjall::PersistMode;
 
@@ -34,10 +34,7 @@ impl Forgets for EmbeddedStore {
 
     fn forget_rows(&self, old: Vec<Old>, only_counts: bool) -> Answering<'_, Result<u64, StoreError>> {
         let view = self.view.clone();
-        Box::pin(async move {
-            let forgetting = tokio::task::spawn_blocking(move || view.forget_rows(&old, only_counts));
-            forgetting.await.map_err(|error| StoreError::Unreadable(error.to_string()))?
-        })
+        Box::pin(async move { beside(move || view.forget_rows(&old, only_counts)).await })
     }
 }
 

@@ -6,7 +6,7 @@ use super::layout::FieldPlace;
 use super::ledger::{Place, Shown, shown};
 use super::link::Batch;
 use super::{RedisStore, Shared};
-use crate::store::forget::{Forgets, LogPart, Old, forget};
+use crate::store::forget::{Forgets, LogPart, Old, beside, forget};
 use crate::store::{Answering, Forgetting, Forgotten, StoreError};
 use std::sync::Arc;
 
@@ -19,8 +19,7 @@ impl RedisStore {
         let done = forget(shared, &part, forgetting).await?;
         let (shared, before, only_counts) =
             (Arc::clone(&self.shared), forgetting.before, forgetting.only_counts);
-        let aside = tokio::task::spawn_blocking(move || shared.aside.forget(before, only_counts));
-        let removed = aside.await.map_err(|error| StoreError::Unreadable(error.to_string()))??;
+        let removed = beside(move || shared.aside.forget(before, only_counts)).await?;
         Ok(Forgotten { segments: done.segments + removed, ..done })
     }
 }

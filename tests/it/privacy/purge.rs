@@ -59,13 +59,21 @@ async fn details(channel: &Channel, n: u64) -> Vec<pb::SaleDetails> {
     history.into_inner().events.into_iter().map(|event| event.details.unwrap_or_default()).collect()
 }
 
-/// Sells a box that nobody asks for again, one of an open case, and one whose purchase is not known yet.
+/// Sells a box that nobody asks for again, and one of an open case.
 async fn long_ago(world: &mut World) {
     let sold = world.dispense(sale("plain", 1)).await;
     assert_eq!(sold.verdict(), pb::Verdict::Allow);
     assert_eq!(world.dispense(sale("case", 2)).await.verdict(), pb::Verdict::Allow);
     let again = world.dispense(dispense(OTHER_PHARMACY, "again", &[code(2)])).await;
     assert_eq!(again.verdict(), pb::Verdict::Block);
+}
+
+/// A gateway that keeps requests and its trail for so many days, with what was sold long ago.
+async fn filled(requests_days: u32, trail_days: u32) -> World {
+    let mut world = World::start_with(kept(requests_days, trail_days)).await;
+    world.index_complete().await;
+    long_ago(&mut world).await;
+    world
 }
 
 /// Removes what is old, whether or not the gateway itself was faster.
@@ -75,9 +83,7 @@ async fn purge(world: &World) -> pb::PurgeResponse {
 
 #[tokio::test]
 async fn old_requests_are_removed_and_boxes_stay_sold() {
-    let mut world = World::start_with(kept(DAYS, 0)).await;
-    world.index_complete().await;
-    long_ago(&mut world).await;
+    let mut world = filled(DAYS, 0).await;
     let data = world.dir.path().join("data");
     world.clock.set(days_later(89));
     let early = purge(&world).await;
@@ -117,9 +123,7 @@ async fn old_requests_are_removed_and_boxes_stay_sold() {
 
 #[tokio::test]
 async fn a_gateway_purges_by_itself_each_day() {
-    let mut world = World::start_with(kept(DAYS, 0)).await;
-    world.index_complete().await;
-    long_ago(&mut world).await;
+    let world = filled(DAYS, 0).await;
     let log = world.dir.path().join("data/log");
     world.clock.set(days_later(100));
     eventually("the request is removed", || async { (!stands(&log, "PAPER-plain")).then_some(()) }).await;
@@ -174,9 +178,7 @@ async fn what_a_purge_could_not_finish_is_finished_by_the_next() {
 
 #[tokio::test]
 async fn old_months_of_the_trail_are_removed_and_the_rest_is_whole() {
-    let mut world = World::start_with(kept(0, DAYS)).await;
-    world.index_complete().await;
-    long_ago(&mut world).await;
+    let world = filled(0, DAYS).await;
     for days in [35, 70, 130] {
         world.clock.set(days_later(days));
         // Each look at a code is an entry.
