@@ -58,7 +58,7 @@ enum Command {
     #[command(after_help = "Example:\n  load-tests scan --seconds 10 --rounds 5")]
     Scan(LoadArgs),
     /// Three times as many documents as the gateway can take: what it keeps of its peak, and how quickly it refuses.
-    #[command(after_help = "Example:\n  load-tests overload --seconds 5 --rounds 3")]
+    #[command(after_help = "Example:\n  load-tests overload --seconds 5 --connections 16")]
     Overload(LoadArgs),
     /// Well-behaved callers beside hostile ones: silent and dribbling connections, streams left open, garbage.
     #[command(after_help = "Example:\n  load-tests hostile --seconds 5 --rounds 3")]

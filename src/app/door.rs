@@ -119,6 +119,7 @@ pub(super) async fn serve(
         .build_v1()?;
     let bytes = grpc.message_bytes_max;
     let gate = Gate::new(Arc::<Engine>::clone(&door.engine), trust, grpc.admission);
+    let load = gate.load();
     let dispensing = DispensingServiceServer::new(Dispensing(door.clone(), scan_limits(grpc)));
     let histories = HistoryServiceServer::new(Histories(door.clone()));
     let bureaus = BureauServiceServer::new(Bureaus(door.clone(), grpc.connection_age_max));
@@ -146,7 +147,7 @@ pub(super) async fn serve(
         .add_service(purchases.max_decoding_message_size(bytes))
         .add_service(admin.max_decoding_message_size(bytes))
         .add_service(registries.max_decoding_message_size(bytes));
-    let incoming = connections(listener, tls, grpc.connections, stop.clone());
+    let incoming = connections(listener, tls, grpc.connections, load, stop.clone());
     Ok(tokio::spawn(async move {
         // Also where it ends in a panic.
         let _ended = ended.drop_guard();

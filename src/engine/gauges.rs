@@ -37,9 +37,13 @@ impl Gauges {
         telemetry::cases_are(self.engine.open_cases());
         let trail = self.engine.trail();
         telemetry::trail_is(trail.state().borrow().name(), trail.entries());
-        // The system is asked for free space, and may take its time.
-        let store = Arc::clone(self.engine.store());
-        match tokio::task::spawn_blocking(move || store.gauges()).await {
+        // The system is asked for free space, and may take its time; so may cases that nobody has looked at.
+        let (store, cases) = (Arc::clone(self.engine.store()), Arc::clone(&self.engine.case_index));
+        let look = move || {
+            cases.take_in();
+            store.gauges()
+        };
+        match tokio::task::spawn_blocking(look).await {
             Ok(gauges) => telemetry::store_measured(gauges),
             Err(error) => tracing::warn!(%error, "the store could not be measured"),
         }

@@ -14,11 +14,6 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 
-/// A refusal that all callers together caused is held so long: who asks again at once must not cost more than who waits,
-/// and a refusal costs a fifth of a verdict.
-pub(super) const HELD_FOR: Duration = Duration::from_millis(200);
-/// Refusals that are held at the same time, for each call that may be worked on; more are told at once.
-const HELD_PER_CALL: usize = 4;
 /// How long a caller should wait for one of its own places.
 const OWN_AFTER: Duration = Duration::from_secs(1);
 
@@ -37,17 +32,24 @@ pub struct AdmissionLimits {
 #[derive(Debug)]
 pub(super) struct Admission {
     limits: AdmissionLimits,
-    in_flight: Arc<AtomicUsize>,
-    held: Arc<AtomicUsize>,
+    load: Load,
     calls: Arc<ByCaller>,
     streams: Arc<ByCaller>,
 }
 
+/// How much is worked on of all callers, as the connections see it.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    in_flight: Arc<AtomicUsize>,
+    in_flight_max: usize,
+    resting: Arc<AtomicUsize>,
+}
+
 type ByCaller = Mutex<HashMap<Caller, usize>>;
 
-/// A place among the calls in flight, or the refusals that are held; free again when this is dropped.
+/// One more, of calls in flight or of connections that rest, until this is dropped.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<AtomicUsize>);
+pub(super) struct Counted(Arc<AtomicUsize>);
 
 /// A place among those of one caller; free again when this is dropped.
 #[derive(Debug)]
@@ -58,18 +60,20 @@ pub(super) struct Own {
 
 impl Admission {
     pub fn new(limits: AdmissionLimits) -> Self {
-        let (in_flight, held) = (Arc::default(), Arc::default());
-        Self { limits, in_flight, held, calls: Arc::default(), streams: Arc::default() }
+        let in_flight_max = limits.requests_in_flight_max;
+        let load = Load { in_flight_max, ..Load::default() };
+        Self { limits, load, calls: Arc::default(), streams: Arc::default() }
+    }
+
+    /// What the connections are told.
+    pub fn load(&self) -> Load {
+        self.load.clone()
     }
 
     /// A place for a call of one message with one answer, whosever it is; `None` = too many are worked on.
-    pub fn call(&self) -> Option<InFlight> {
-        InFlight::take(&self.in_flight, self.limits.requests_in_flight_max)
-    }
-
-    /// A place for a refusal that is held; `None` = too many are.
-    pub fn held(&self) -> Option<InFlight> {
-        InFlight::take(&self.held, self.limits.requests_in_flight_max.saturating_mul(HELD_PER_CALL))
+    pub fn call(&self) -> Option<Counted> {
+        let (place, before) = Counted::one_more(&self.load.in_flight);
+        (before < self.load.in_flight_max).then_some(place)
     }
 
     /// A place for it among its caller's.
@@ -83,10 +87,28 @@ impl Admission {
     }
 }
 
-impl InFlight {
-    fn take(all: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let place = Self(Arc::clone(all));
-        (all.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+impl Load {
+    /// Whether one more call would be refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) >= self.in_flight_max
+    }
+
+    /// A connection rests until what it gets is dropped.
+    pub(super) fn rests(&self) -> Counted {
+        Counted::one_more(&self.resting).0
+    }
+
+    /// Connections that rest.
+    pub(super) fn resting(&self) -> usize {
+        self.resting.load(Ordering::Relaxed)
+    }
+}
+
+impl Counted {
+    /// Gives also how many there were before.
+    fn one_more(of: &Arc<AtomicUsize>) -> (Self, usize) {
+        let before = of.fetch_add(1, Ordering::Relaxed);
+        (Self(Arc::clone(of)), before)
     }
 }
 
@@ -109,7 +131,7 @@ impl Own {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

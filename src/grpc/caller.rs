@@ -1,6 +1,7 @@
 //! Who is calling: by a key, by the certificate of its connection, or, where a gateway believes its callers, by its word.
 //! What a caller may do is for the gate ([`roles`](super::roles)) and the use cases.
 
+use super::listener::Refusals;
 use crate::domain::access::{Credential, Identity, Principal, Role};
 use crate::engine::{Engine, hash_of_secret};
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whom its certificate names, where it showed one.
     pub certified: Option<Arc<Principal>>,
+    /// Calls of it that were refused because too many are worked on.
+    pub(super) refusals: Refusals,
 }
 
 /// Whom a gateway takes for whom.

@@ -22,7 +22,7 @@ mod status;
 mod watch;
 
 pub use admin::Admin;
-pub use admission::AdmissionLimits;
+pub use admission::{AdmissionLimits, Load};
 pub use bureau::Bureaus;
 pub use caller::{CALLER_KEY, Peer, Trust};
 pub use dispensing::Dispensing;

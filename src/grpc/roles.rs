@@ -3,8 +3,8 @@
 //!
 //! A method that is not in the table is refused: whoever adds one must say who may call it.
 
-use super::admission::{Admission, AdmissionLimits, HELD_FOR, InFlight, Kept, Own};
-use super::caller::{self, Trust};
+use super::admission::{Admission, AdmissionLimits, Counted, Kept, Load, Own};
+use super::caller::{self, Peer, Trust};
 use super::{pb, status};
 use crate::domain::access::{Principal, Role};
 use crate::engine::Engine;
@@ -227,7 +227,7 @@ struct Method {
 struct LetIn {
     /// Who makes it; `None` = nobody need say who they are.
     caller: Option<Principal>,
-    places: (Option<InFlight>, Option<Own>),
+    places: (Option<Counted>, Option<Own>),
     streams: bool,
 }
 
@@ -264,6 +264,11 @@ impl Gate {
         let rights = RIGHTS.into_iter().map(method).collect();
         let (admission, overload) = (Admission::new(limits), status::overload());
         Self(Arc::new(Gatekeeper { engine, trust, admission, rights, overload }))
+    }
+
+    /// How much is worked on behind it: connections are read accordingly.
+    pub fn load(&self) -> Load {
+        self.0.admission.load()
     }
 }
 
@@ -354,15 +359,10 @@ where
             }
             Err(Refused::Told(status)) => Box::pin(std::future::ready(Ok(status.into_http()))),
             Err(Refused::Overload) => {
-                let answer = status::overloaded(&self.gate.0.overload);
-                let held = self.gate.0.admission.held();
-                Box::pin(async move {
-                    if let Some(_place) = held {
-                        // signal: the time itself is what is waited for.
-                        tokio::time::sleep(HELD_FOR).await;
-                    }
-                    Ok(answer)
-                })
+                if let Some(peer) = request.extensions().get::<Peer>() {
+                    peer.refusals.one();
+                }
+                Box::pin(std::future::ready(Ok(status::overloaded(&self.gate.0.overload))))
             }
         }
     }

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 /// How long a caller should wait before it sends a retryable request again.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// What a caller is told of a request that ended in a panic.
 pub(super) const FAILED: &str = "the gateway failed on this request; ask GetOutcome with the same request id";

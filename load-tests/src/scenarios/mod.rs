@@ -10,6 +10,7 @@ mod hostile;
 mod import;
 mod inside;
 mod overload;
+mod patient;
 pub mod redis;
 pub mod scale;
 mod scan;

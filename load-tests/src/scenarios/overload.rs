@@ -3,12 +3,13 @@
 
 use super::compare::saturate_gateway;
 use super::ground::meter;
+use super::patient::{Patient, PatientSeen};
 use super::{Ground, Settings, progress};
 use crate::driver::{Fault, OpenLoop, OpenLoopPlan, Saturation, Schedule, Unary, UnaryLane, open_loop};
 use crate::machine::machine;
 use crate::report::{Goal, Report, Spread, Tables, faults_of, table};
 use crate::workload::{Dispense, Expected};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ const TIMES: f64 = 3.0;
 /// Goal: share of the peak that is still answered.
 const KEPT_MIN: f64 = 0.7;
 /// How the status of a refusal begins, as the driver words it.
-const REFUSED: &str = "ResourceExhausted";
+pub(super) const REFUSED: &str = "ResourceExhausted";
 
 /// What became of the requests of a flood.
 #[derive(Debug, Default)]
@@ -69,6 +70,8 @@ pub struct OverloadRound {
     pub refused: u64,
     /// How long a refusal took, on average.
     pub refused_mean_us: f64,
+    /// Somebody beside it who waits as told.
+    pub patient: PatientSeen,
     /// Verdicts per second by the peak's.
     pub kept: f64,
 }
@@ -93,6 +96,11 @@ impl Tables for Overload {
             "refused/s",
             "refusal ms",
             "gateway CPU µs",
+            "patient: sales",
+            "p50 ms",
+            "refusals",
+            "p50 ms",
+            "p99 ms",
         ]);
         for (at, round) in self.rounds.iter().enumerate() {
             let seconds = round.flood.seconds;
@@ -105,10 +113,19 @@ impl Tables for Overload {
                 format!("{:.0}", round.refused as f64 / seconds),
                 format!("{:.2}", round.refused_mean_us / 1000.0),
                 format!("{:.1}", round.flood.server_cpu_us_per_request),
+                round.patient.sales.count.to_string(),
+                ms(round.patient.sales.p50_us),
+                round.patient.refusals.count.to_string(),
+                ms(round.patient.refusals.p50_us),
+                ms(round.patient.refusals.p99_us),
             ]);
         }
         format!("{TIMES} times the peak: {} of it is kept\n{rows}", self.kept)
     }
+}
+
+fn ms(us: u64) -> String {
+    format!("{:.1}", us as f64 / 1000.0)
 }
 
 /// Measures it.
@@ -156,13 +173,19 @@ async fn flood(ground: &mut Ground, settings: &Settings, peak: Saturation) -> Re
         in_flight_max: ground.grpc().requests_per_connection_max,
         first: ground.numbers.block(),
     };
-    let flood = open_loop(lanes, plan, meter(&ground.gateway)).await?;
+    let beside = Dispense::new(ground.channel().await?, Arc::clone(&ground.province), shape);
+    let (mut patient, first) = (Patient::new()?, ground.numbers.block());
+    let flood = tokio::select! {
+        flood = open_loop(lanes, plan, meter(&ground.gateway)) => flood?,
+        Fault(fault) = patient.sell(beside, first) => bail!("beside the flood: {fault}"),
+    };
     let (answered, refused) =
         (became.answered.load(Ordering::Relaxed), became.refused.load(Ordering::Relaxed));
     let refused_us = became.refused_us.load(Ordering::Relaxed);
     Ok(OverloadRound {
         kept: answered as f64 / flood.seconds / peak.requests_per_second,
         refused_mean_us: refused_us as f64 / refused.max(1) as f64,
+        patient: patient.seen(),
         peak,
         flood,
         answered,

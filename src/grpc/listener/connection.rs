@@ -1,8 +1,10 @@
 //! One connection as the server reads and writes it. It is given up where its first bytes do not come in time, and where
 //! those who vouch for its certificate have changed.
 
+use super::super::admission::Load;
 use super::super::caller::Peer;
 use super::Place;
+use super::pace::Pace;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -25,6 +27,15 @@ enum Stream {
     Secured(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Secured(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
 /// A connection that has a place.
 #[derive(Debug)]
 pub struct Connection {
@@ -34,14 +45,19 @@ pub struct Connection {
     beginning: Option<(usize, Pin<Box<Sleep>>)>,
     /// Those who vouch for its certificate have changed; only where it showed one.
     trust_changes: Option<Cancelled>,
+    pace: Pace,
     _place: Place,
 }
 
 impl Connection {
-    pub(super) fn plain(stream: TcpStream, peer: Peer, beginning_max: Duration, place: Place) -> Self {
-        // signal: this is the deadline for those who say nothing.
-        let beginning = Some((0, Box::pin(tokio::time::sleep(beginning_max))));
-        Self { stream: Stream::Plain(stream), peer, beginning, trust_changes: None, _place: place }
+    pub(super) fn plain(
+        stream: TcpStream,
+        peer: Peer,
+        beginning_max: Duration,
+        place: Place,
+        load: Load,
+    ) -> Self {
+        Self::new(Stream::Plain(stream), peer, beginning_max, place, load)
     }
 
     pub(super) fn secured(
@@ -49,12 +65,19 @@ impl Connection {
         peer: Peer,
         beginning_max: Duration,
         place: Place,
+        load: Load,
         trust_changes: WaitForCancellationFutureOwned,
     ) -> Self {
+        let trust_changes = peer.certified.is_some().then(|| Box::pin(trust_changes));
+        let stream = Stream::Secured(Box::new(stream));
+        Self { trust_changes, ..Self::new(stream, peer, beginning_max, place, load) }
+    }
+
+    fn new(stream: Stream, peer: Peer, beginning_max: Duration, place: Place, load: Load) -> Self {
         // signal: this is the deadline for those who say nothing.
         let beginning = Some((0, Box::pin(tokio::time::sleep(beginning_max))));
-        let trust_changes = peer.certified.is_some().then(|| Box::pin(trust_changes));
-        Self { stream: Stream::Secured(Box::new(stream)), peer, beginning, trust_changes, _place: place }
+        let pace = Pace::new(load, peer.refusals.clone());
+        Self { stream, peer, beginning, trust_changes: None, pace, _place: place }
     }
 
     /// Whether it is given up.
@@ -74,6 +97,7 @@ impl Connection {
     }
 
     fn has_read(&mut self, bytes: usize) {
+        self.pace.has_read();
         if let Some((read, _)) = &mut self.beginning {
             *read += bytes;
             if *read >= PREFACE_BYTES {
@@ -99,10 +123,15 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
         let before = buffer.filled().len();
-        ready!(match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Secured(stream) => Pin::new(stream).poll_read(context, buffer),
-        })?;
+        match ready!(self.pace.poll_ready(context)) {
+            Some(most) if most < buffer.remaining() => {
+                let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
+                ready!(self.stream.poll_read(context, &mut piece))?;
+                let bytes = piece.filled().len();
+                buffer.advance(bytes);
+            }
+            Some(_) | None => ready!(self.stream.poll_read(context, buffer))?,
+        }
         let bytes = buffer.filled().len().saturating_sub(before);
         self.has_read(bytes);
         Poll::Ready(Ok(()))

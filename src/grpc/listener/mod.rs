@@ -3,12 +3,15 @@
 
 mod certificate;
 mod connection;
+mod pace;
 mod tls;
 
 pub use certificate::fingerprint;
 pub use connection::Connection;
+pub(super) use pace::Refusals;
 pub use tls::{Tls, TlsError, TlsFiles};
 
+use super::admission::Load;
 use super::caller::Peer;
 use crate::telemetry;
 use std::collections::HashMap;
@@ -110,11 +113,12 @@ impl Drop for Place {
     }
 }
 
-/// Accepts connections until `stop`; gives those that are ready for HTTP/2.
+/// Accepts connections until `stop`; gives those that are ready for HTTP/2. They are read as `load` allows.
 pub fn connections(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     limits: ConnectionLimits,
+    load: Load,
     stop: CancellationToken,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(READY_MAX);
@@ -131,7 +135,8 @@ pub fn connections(
                 Ok((stream, address)) => match places.take(address.ip().to_canonical(), &limits) {
                     Ok(place) => {
                         let tls = tls.clone().map(|tls| (tls, Arc::clone(&shaking)));
-                        tokio::spawn(begin(stream, address, tls, limits, place, ready.clone()));
+                        let shares = (place, load.clone());
+                        tokio::spawn(begin(stream, address, tls, limits, shares, ready.clone()));
                     }
                     Err(refused) => turn_away(address, refused, "no place is free"),
                 },
@@ -152,15 +157,15 @@ async fn begin(
     address: SocketAddr,
     tls: Option<(Arc<Tls>, Arc<Semaphore>)>,
     limits: ConnectionLimits,
-    place: Place,
+    (place, load): (Place, Load),
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     // Small answers must not wait for more.
     drop(stream.set_nodelay(true));
     let connection = match tls {
         None => {
-            let peer = Peer { address, certified: None };
-            Connection::plain(stream, peer, limits.handshake_max, place)
+            let peer = Peer { address, certified: None, refusals: Refusals::default() };
+            Connection::plain(stream, peer, limits.handshake_max, place, load)
         }
         Some((tls, shaking)) => match timeout(limits.handshake_max, shake(&tls, &shaking, stream)).await {
             Ok(Ok(secured)) => {
@@ -168,8 +173,8 @@ async fn begin(
                     let shown = chain.first()?;
                     certificate::principal(shown).map(Arc::new)
                 });
-                let peer = Peer { address, certified };
-                Connection::secured(secured, peer, limits.handshake_max, place, tls.trust_changes())
+                let peer = Peer { address, certified, refusals: Refusals::default() };
+                Connection::secured(secured, peer, limits.handshake_max, place, load, tls.trust_changes())
             }
             Ok(Err(error)) => return turn_away(address, Refused::Handshake, &error.to_string()),
             Err(_) => return turn_away(address, Refused::Handshake, "it took too long"),

@@ -148,18 +148,26 @@ impl CaseIndex {
         self.last.subscribe()
     }
 
-    /// The table with everything that was told.
-    fn table(&self) -> RwLockReadGuard<'_, Table> {
-        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
-        if !told.is_empty() {
-            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            for (place, key, bytes) in told {
-                match Dossier::from_stored(&bytes) {
-                    Ok(dossier) => table.take(place, &key, &dossier),
-                    Err(_) => drop(self.garbled.fetch_add(1, Ordering::Relaxed)),
-                }
+    /// Takes in what was told. Whoever reads does so first; where nobody reads, it must not pile up.
+    pub fn take_in(&self) {
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told().is_empty() {
+            return;
+        }
+        // Locked before anything is taken out: whoever finds nothing left must find it in the table.
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::mem::take(&mut *told());
+        for (place, key, bytes) in taken {
+            match Dossier::from_stored(&bytes) {
+                Ok(dossier) => table.take(place, &key, &dossier),
+                Err(_) => drop(self.garbled.fetch_add(1, Ordering::Relaxed)),
             }
         }
+    }
+
+    /// The table with everything that was told.
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.take_in();
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 

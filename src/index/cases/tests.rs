@@ -195,3 +195,17 @@ fn what_may_have_a_dossier_or_an_open_case_is_known_once_all_were_told() {
     index.changed([]);
     assert_eq!(*last.borrow_and_update(), 8);
 }
+
+#[test]
+fn who_told_of_a_dossier_finds_it_though_others_take_it_in_meanwhile() {
+    let index = CaseIndex::default();
+    let stored = Dossier { version: 1, ..Dossier::default() }.stored();
+    let tell = &|teller: u64| {
+        for turn in 0..2_000 {
+            let place = turn * 4 + teller + 1;
+            index.changed([(place, &code(place), &stored[..])]);
+            assert_eq!(index.changed_behind(place - 1, 1).first().map(|(found, _)| *found), Some(place));
+        }
+    };
+    std::thread::scope(|threads| (0..4).for_each(|teller| drop(threads.spawn(move || tell(teller)))));
+}

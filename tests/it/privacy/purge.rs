@@ -2,7 +2,7 @@
 
 use super::{files, holds};
 use crate::support::eventually;
-use crate::support::world::{OTHER_PHARMACY, PHARMACY, World, at, code, dispense};
+use crate::support::world::{DRUG, OTHER_PHARMACY, PHARMACY, World, at, code, dispense, institution};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tracegate::engine::Retention;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::admin_service_client::AdminServiceClient;
 use tracegate::grpc::pb::bureau_service_client::BureauServiceClient;
+use tracegate::grpc::pb::registry_service_client::RegistryServiceClient;
 use tracegate::trail::verify;
 
 const DAYS: u32 = 90;
@@ -119,6 +120,63 @@ async fn old_requests_are_removed_and_boxes_stay_sold() {
     assert_eq!(other.verdict(), pb::Verdict::Block);
     assert_eq!(details(&world.channel, 2).await[0].document_no, "PAPER-case");
     assert_eq!(world.outcome(PHARMACY, "young").await.state(), pb::OutcomeState::Decided);
+}
+
+/// A pharmacy that buys over the platform, and of which no purchase is known yet.
+const BUYER: &str = "P13010200004";
+
+async fn load_buyer(world: &mut World) {
+    let buyer = pb::Institution {
+        division: "130102".into(),
+        transition_ends_on: "2020-01-01".into(),
+        ..institution(BUYER)
+    };
+    let row = tokio_stream::iter([pb::LoadInstitutionsRequest { institution: Some(buyer) }]);
+    let mut registry = RegistryServiceClient::new(world.channel.clone());
+    let told = registry.load_institutions(row).await.expect("an answer").into_inner();
+    assert_eq!(told.results[0].status(), pb::LoadStatus::Added);
+    let month_ago = prost_types::Timestamp { seconds: at(8, 0).as_second() - 30 * 86_400, nanos: 0 };
+    let feed = pb::SubmitPurchaseFeedsRequest { scope: "13*".into(), complete_up_to: Some(month_ago) };
+    let told = world.purchases.submit_purchase_feeds(tokio_stream::iter([feed])).await.expect("an answer");
+    assert_eq!(told.into_inner().results[0].status(), pb::LoadStatus::Added);
+}
+
+/// A purchase of one pack, before anything was sold.
+async fn load_purchase(world: &mut World) {
+    let bought = pb::SubmitPurchasesRequest {
+        institution_code: BUYER.into(),
+        catalog_code: DRUG.into(),
+        source: pb::PurchaseSource::Platform.into(),
+        order_no: "O1".into(),
+        quantity: "1".into(),
+        purchased_at: Some(prost_types::Timestamp { seconds: at(8, 0).as_second(), nanos: 0 }),
+        ..pb::SubmitPurchasesRequest::default()
+    };
+    let told = world.purchases.submit_purchases(tokio_stream::iter([bought])).await.expect("an answer");
+    assert_eq!(told.into_inner().results[0].status(), pb::LoadStatus::Added);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_purchase_data_stays_until_they_have_come() {
+    let mut world = World::start_with(kept(DAYS, 0)).await;
+    world.index_complete().await;
+    load_buyer(&mut world).await;
+    let mut asked = sale("waits", 1);
+    asked.document.as_mut().expect("a document").institution_code = BUYER.into();
+    let reasons: Vec<_> = world.dispense(asked).await.findings.iter().map(|f| f.reason()).collect();
+    assert_eq!(reasons, [pb::Reason::PurchaseNotKnownYet]);
+    let log = world.dir.path().join("data/log");
+    world.clock.set(days_later(91));
+    assert_eq!(purge(&world).await.requests_stayed, 1);
+    assert!(stands(&log, "PAPER-waits"), "it is still to be corrected");
+    load_purchase(&mut world).await;
+    let corrected = world.outcome(BUYER, "waits").await;
+    let corrections = corrected.decision.expect("a decision").corrections;
+    assert_eq!(corrections.len(), 1, "{corrections:?}");
+    world.clock.set(days_later(200));
+    purge(&world).await;
+    assert!(!stands(&log, "PAPER-waits"), "nobody waits for it any more");
+    assert_eq!(world.outcome(BUYER, "waits").await.state(), pb::OutcomeState::Never);
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 use tracegate::clock::ManualClock;
 use tracegate::config::Config;
@@ -24,7 +23,7 @@ use tracegate::domain::tally::Month;
 use tracegate::engine::{Engine, Limits};
 use tracegate::grpc::pb::dispensing_service_server::DispensingServiceServer;
 use tracegate::grpc::pb::registry_service_server::RegistryServiceServer;
-use tracegate::grpc::{Dispensing, Door, Gate, Registries, ScanLimits, Trust};
+use tracegate::grpc::{Dispensing, Door, Gate, Registries, ScanLimits, Trust, connections};
 use tracegate::index::IndexOptions;
 use tracegate::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use tracegate::store::{
@@ -259,11 +258,13 @@ impl HeldWorld {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let trust = Trust { word: true, local_key: None };
+        let gate = Gate::new(Arc::clone(&door.engine), trust, config.grpc.admission);
+        let incoming = connections(listener, None, config.grpc.connections, gate.load(), stop.clone());
         let router = Server::builder()
-            .layer(Gate::new(Arc::clone(&door.engine), trust, config.grpc.admission))
+            .layer(gate)
             .add_service(DispensingServiceServer::new(Dispensing(door.clone(), limits)))
             .add_service(RegistryServiceServer::new(Registries(door)));
-        tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
+        tokio::spawn(router.serve_with_incoming(incoming));
         let channel = connect(&address.to_string()).await;
         load_province(&channel).await;
         Self { channel, stop, permits, waiting, _dir: dir }
