@@ -75,9 +75,13 @@ impl Pace {
         }
         self.pieces -= 1;
         let rests = self.load.rests();
-        let length = if self.load.is_full() { rest_of(self.load.resting()) } else { BREATH };
         // signal: the time itself is what is waited for.
-        self.rest = Some((Box::pin(tokio::time::sleep(length)), rests));
+        self.rest = Some((Box::pin(tokio::time::sleep(self.length())), rests));
+    }
+
+    /// How long the next rest is.
+    fn length(&self) -> Duration {
+        if self.load.is_full() { rest_of(self.load.resting()) } else { BREATH }
     }
 }
 
@@ -127,18 +131,16 @@ mod tests {
     async fn it_rests_longer_while_no_place_is_free() {
         let (admission, refusals) = (admission(), Refusals::default());
         let mut pace = Pace::new(admission.load(), refusals.clone());
-        let rest = |pace: &mut Pace| {
-            refusals.one();
-            assert_eq!(asked(pace), Poll::Ready(Some(PIECE_BYTES)), "a piece may be read");
-            pace.has_read();
-            let (sleep, _) = pace.rest.take().expect("it rests");
-            sleep.deadline().saturating_duration_since(tokio::time::Instant::now())
-        };
-        assert!(rest(&mut pace) <= BREATH, "a place is free");
+        assert_eq!(pace.length(), BREATH, "a place is free");
         let place = admission.call();
-        assert!(rest(&mut pace) > BREATH, "no place is free");
+        assert_eq!(pace.length(), REST_MIN, "no place is free");
         drop(place);
-        assert!(rest(&mut pace) <= BREATH, "it is free again");
+        assert_eq!(pace.length(), BREATH, "it is free again");
+        refusals.one();
+        assert_eq!(asked(&mut pace), Poll::Ready(Some(PIECE_BYTES)));
+        pace.has_read();
+        assert_eq!(admission.load().resting(), 1);
+        drop(pace);
         assert_eq!(admission.load().resting(), 0, "nobody rests any more");
     }
 
