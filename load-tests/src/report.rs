@@ -192,6 +192,11 @@ impl Tables for Comparison {
     }
 }
 
+/// Microseconds as milliseconds.
+pub fn ms(us: u64) -> String {
+    format!("{:.1}", us as f64 / 1000.0)
+}
+
 /// A table with a header.
 pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();

@@ -2,7 +2,8 @@
 //! keeps its positions and everything else it says: claims, purchases, cases. What was forgotten can be asked for no
 //! more, and a request id that was forgotten is unknown again; its boxes stay sold.
 //!
-//! Segments are looked at in order, the first time and again while they hold something that must stay; a file says how far. First the tables forget, then the log: killed between both, the next run finds the log's part again.
+//! Segments are looked at in order, the first time and again while they hold something that must stay; a file says how
+//! far. First the tables forget, then the log: killed between both, the next run finds the log's part again.
 
 use super::event::{LoggedRequest, requests_in, without_requests};
 use super::log::{self, Group, OpenError, PAYLOAD_LENGTH_BYTES};

@@ -7,7 +7,7 @@ use super::patient::{Patient, PatientSeen};
 use super::{Ground, Settings, progress};
 use crate::driver::{Fault, OpenLoop, OpenLoopPlan, Saturation, Schedule, Unary, UnaryLane, open_loop};
 use crate::machine::machine;
-use crate::report::{Goal, Report, Spread, Tables, faults_of, table};
+use crate::report::{Goal, Report, Spread, Tables, faults_of, ms, table};
 use crate::workload::{Dispense, Expected};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -20,7 +20,12 @@ const TIMES: f64 = 3.0;
 /// Goal: share of the peak that is still answered.
 const KEPT_MIN: f64 = 0.7;
 /// How the status of a refusal begins, as the driver words it.
-pub(super) const REFUSED: &str = "ResourceExhausted";
+const REFUSED: &str = "ResourceExhausted";
+
+/// Whether a request was refused because too much is asked for.
+pub(super) fn is_refusal(fault: &Fault) -> bool {
+    fault.0.starts_with(REFUSED)
+}
 
 /// What became of the requests of a flood.
 #[derive(Debug, Default)]
@@ -46,7 +51,7 @@ impl Unary for Flood {
                 self.became.answered.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Err(fault) if fault.0.starts_with(REFUSED) => {
+            Err(fault) if is_refusal(&fault) => {
                 let us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.became.refused.fetch_add(1, Ordering::Relaxed);
                 self.became.refused_us.fetch_add(us, Ordering::Relaxed);
@@ -122,10 +127,6 @@ impl Tables for Overload {
         }
         format!("{TIMES} times the peak: {} of it is kept\n{rows}", self.kept)
     }
-}
-
-fn ms(us: u64) -> String {
-    format!("{:.1}", us as f64 / 1000.0)
 }
 
 /// Measures it.

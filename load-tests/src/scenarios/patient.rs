@@ -1,5 +1,6 @@
 //! Somebody beside a flood with one sale at a time over a connection of its own, who waits as told before asking again.
 
+use super::overload::is_refusal;
 use crate::driver::{Fault, Latencies, Percentiles};
 use crate::workload::{Dispense, Expected};
 use serde::Serialize;
@@ -54,7 +55,7 @@ impl Patient {
                     self.sales.record(sale.elapsed());
                     return Expected::Sold.of(decision.as_ref());
                 }
-                Err(fault) if fault.0.starts_with(super::overload::REFUSED) => {
+                Err(fault) if is_refusal(&fault) => {
                     self.refusals.record(asked.elapsed());
                     // signal: as told.
                     tokio::time::sleep(AS_TOLD).await;

@@ -6,7 +6,7 @@ use crate::doors::as_caller;
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
 use crate::support::world::{
-    DRUG, HOSPITAL, PHARMACY, World, at, code, connect, dispense, drug, institution,
+    HOSPITAL, PHARMACY, World, at, code, connect, dispense, drug, institution, purchase,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -119,15 +119,7 @@ async fn audits_imports_and_purchases_are_entries() {
     let mut answers = histories.import_sales(as_caller(batches, "bureau 12")).await.unwrap().into_inner();
     while answers.message().await.unwrap().is_some() {}
     check(&one_since(&world, before + 1), "bureau 12", "sales.import", "past sales");
-    let purchase = pb::SubmitPurchasesRequest {
-        institution_code: PHARMACY.into(),
-        catalog_code: DRUG.into(),
-        source: pb::PurchaseSource::Platform.into(),
-        order_no: "P-1".into(),
-        quantity: "5".into(),
-        purchased_at: Some(prost_types::Timestamp { seconds: at(8, 0).as_second(), nanos: 0 }),
-        ..pb::SubmitPurchasesRequest::default()
-    };
+    let purchase = purchase(PHARMACY, "P-1", "5");
     let loaded = world.purchases.submit_purchases(tokio_stream::iter([purchase])).await.unwrap().into_inner();
     assert!(loaded.results.iter().all(|result| result.refusal.is_empty()), "{loaded:?}");
     let purchases = one_since(&world, before + 2);

@@ -1,7 +1,7 @@
 //! A shadow that reads scans and times otherwise than the policy in force: what only it needs is looked up.
 
 use super::{reasons, report, rule, rules, start_shadow, totals, verdicts, world_with};
-use crate::support::world::{DRUG, OTHER_PHARMACY, PHARMACY, World, at, code, dispense, document};
+use crate::support::world::{DRUG, OTHER_PHARMACY, PHARMACY, World, at, code, dispense, document, purchase};
 use tracegate::grpc::pb;
 
 /// Scans of box 9 stand for "no code".
@@ -60,15 +60,7 @@ async fn a_drug_that_only_the_shadow_reads_is_judged_by_its_purchases() {
         [pb::Reason::ForeignUrl]
     );
     assert_eq!(reasons(&report(&world).await), ["FOREIGN_URL BLOCK OFF 1", "NOT_PURCHASED OFF BLOCK 1"]);
-    let bought = pb::SubmitPurchasesRequest {
-        institution_code: PHARMACY.into(),
-        catalog_code: DRUG.into(),
-        source: pb::PurchaseSource::Platform.into(),
-        order_no: "PO1".into(),
-        quantity: "5".into(),
-        purchased_at: Some(prost_types::Timestamp { seconds: at(8, 0).as_second(), nanos: 0 }),
-        ..pb::SubmitPurchasesRequest::default()
-    };
+    let bought = purchase(PHARMACY, "PO1", "5");
     world.purchases.submit_purchases(tokio_stream::iter([bought])).await.expect("purchases load");
     start_shadow(&world, &(rule("NOT_PURCHASED", "block") + KNOWS_THE_HOST)).await;
     world.dispense(scanned_only("bought", page_of(2))).await;

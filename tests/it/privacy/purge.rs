@@ -2,7 +2,7 @@
 
 use super::{files, holds};
 use crate::support::eventually;
-use crate::support::world::{DRUG, OTHER_PHARMACY, PHARMACY, World, at, code, dispense, institution};
+use crate::support::world::{OTHER_PHARMACY, PHARMACY, World, at, code, dispense, institution, purchase};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use tracegate::engine::Retention;
 use tracegate::grpc::pb;
 use tracegate::grpc::pb::admin_service_client::AdminServiceClient;
 use tracegate::grpc::pb::bureau_service_client::BureauServiceClient;
-use tracegate::grpc::pb::registry_service_client::RegistryServiceClient;
 use tracegate::trail::verify;
 
 const DAYS: u32 = 90;
@@ -132,8 +131,7 @@ async fn load_buyer(world: &mut World) {
         ..institution(BUYER)
     };
     let row = tokio_stream::iter([pb::LoadInstitutionsRequest { institution: Some(buyer) }]);
-    let mut registry = RegistryServiceClient::new(world.channel.clone());
-    let told = registry.load_institutions(row).await.expect("an answer").into_inner();
+    let told = world.registry.load_institutions(row).await.expect("an answer").into_inner();
     assert_eq!(told.results[0].status(), pb::LoadStatus::Added);
     let month_ago = prost_types::Timestamp { seconds: at(8, 0).as_second() - 30 * 86_400, nanos: 0 };
     let feed = pb::SubmitPurchaseFeedsRequest { scope: "13*".into(), complete_up_to: Some(month_ago) };
@@ -143,15 +141,7 @@ async fn load_buyer(world: &mut World) {
 
 /// A purchase of one pack, before anything was sold.
 async fn load_purchase(world: &mut World) {
-    let bought = pb::SubmitPurchasesRequest {
-        institution_code: BUYER.into(),
-        catalog_code: DRUG.into(),
-        source: pb::PurchaseSource::Platform.into(),
-        order_no: "O1".into(),
-        quantity: "1".into(),
-        purchased_at: Some(prost_types::Timestamp { seconds: at(8, 0).as_second(), nanos: 0 }),
-        ..pb::SubmitPurchasesRequest::default()
-    };
+    let bought = purchase(BUYER, "O1", "1");
     let told = world.purchases.submit_purchases(tokio_stream::iter([bought])).await.expect("an answer");
     assert_eq!(told.into_inner().results[0].status(), pb::LoadStatus::Added);
 }

@@ -99,6 +99,19 @@ pub fn dispense(institution: &str, request_id: &str, codes: &[String]) -> pb::Di
     }
 }
 
+/// A purchase of so many packs of [`DRUG`] over the platform, at eight of the world's morning.
+pub fn purchase(institution: &str, order_no: &str, quantity: &str) -> pb::SubmitPurchasesRequest {
+    pb::SubmitPurchasesRequest {
+        institution_code: institution.into(),
+        catalog_code: DRUG.into(),
+        source: pb::PurchaseSource::Platform.into(),
+        order_no: order_no.into(),
+        quantity: quantity.into(),
+        purchased_at: Some(prost_types::Timestamp { seconds: at(8, 0).as_second(), nanos: 0 }),
+        ..pb::SubmitPurchasesRequest::default()
+    }
+}
+
 /// A gateway in this process, with a clock that tests set.
 pub struct World {
     /// Its clock.

@@ -8,7 +8,7 @@ use crate::driver::{
 use crate::gateway::{self, Ledger};
 use crate::process::Server;
 use crate::province::{Province, Shape};
-use crate::report::table;
+use crate::report::{ms, table};
 use crate::scenarios::compare::saturation_plan;
 use crate::scenarios::ground::meter;
 use crate::scenarios::{Ground, Settings};
@@ -85,9 +85,9 @@ impl FleetFigures {
         for FleetRound { round, load, visible, asked_ledger_share, .. } in &self.rounds {
             let times = [visible.p50_us, visible.p90_us, visible.p99_us, visible.max_us];
             let mut row = vec![round.to_string(), visible.count.to_string()];
-            row.extend(times.map(|us| format!("{:.1}", us as f64 / 1000.0)));
+            row.extend(times.map(ms));
             row.push(format!("{:.1} %", asked_ledger_share * 100.0));
-            row.push(format!("{:.1}", load.latency.p99_us as f64 / 1000.0));
+            row.push(ms(load.latency.p99_us));
             rows.add_row(row);
         }
         format!(
