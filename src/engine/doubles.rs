@@ -1,7 +1,6 @@
 //! A box that was sold twice while the ledger had lost its first sale: both sales stand, each with what was found,
 //! and the request that is on record too late is corrected.
 
-use super::cases::Touched;
 use super::{ATTEMPTS_MAX, Engine, EngineError};
 use crate::domain::claim::{Event, History, Standing};
 use crate::domain::code::CodeKey;
@@ -43,8 +42,7 @@ impl Engine {
             let Some(history) = self.merged(&stands, &double.ours) else { return Ok(()) };
             let expected = (!stands.events.is_empty()).then_some(stands.version);
             let (knowledge, now) = (self.knowledge.get(), self.clock.now());
-            let touched = vec![Touched::by(&double.key, &history)];
-            let dossiers = self.screened(&knowledge, now, touched).await?;
+            let dossiers = self.screened(&knowledge, now, vec![(&double.key, &history)]).await?;
             let claims = vec![ClaimChange { key: double.key.clone(), expected, history }];
             let outcomes = match &double.request {
                 Some(request) => self.corrected(request, &double.key).await?.into_iter().collect(),

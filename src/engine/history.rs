@@ -4,7 +4,6 @@
 //! record. A batch is one change; where somebody was faster with one of its codes it is judged again.
 
 use super::attempt::sold_by;
-use super::cases::Touched;
 use super::registry::{Loaded, authorize_load};
 use super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
 use crate::domain::access::Principal;
@@ -110,7 +109,7 @@ impl Engine {
                 return Ok(answers);
             }
             let touched = claims.iter().filter(|change| collides(&change.history));
-            let touched = touched.map(|change| Touched::by(&change.key, &change.history)).collect();
+            let touched = touched.map(|change| (&change.key, &change.history)).collect();
             let dossiers = self.screened(knowledge, self.clock.now(), touched).await?;
             let mut counted = Count::default();
             claims.iter().for_each(|claim| counted.change(known.get(&claim.key), &claim.history));

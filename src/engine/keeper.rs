@@ -226,7 +226,7 @@ impl IndexKeeper {
         let mut count = 0;
         while let Some(batch) = dossiers.recv().await {
             let batch = batch?;
-            self.cases.changed(batch.iter().map(|(place, row)| (*place, &row.key, row.bytes.as_slice())));
+            self.cases.changed(batch.iter().map(|(place, row)| (*place, &row.key, &row.bytes)));
             count += batch.len();
         }
         self.cases.complete();

@@ -5,7 +5,7 @@ use super::policy::InForce;
 use super::shadow::{Shadow, ShadowRun};
 use crate::domain::code::ScanRules;
 use crate::domain::party::{Caller, Institution, InstitutionCode, Pool};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, VersionText};
 use crate::domain::registry::Registry;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,7 +17,7 @@ pub struct Knowledge {
     /// The rules in force.
     pub policy: Arc<Policy>,
     /// The version of the rules in force, as answers name it.
-    pub policy_version: String,
+    pub policy_version: VersionText,
     /// How scans are read, compiled from both.
     pub scan_rules: ScanRules,
     /// Where the rules in force came from, and when.
@@ -36,7 +36,7 @@ impl Knowledge {
         let scan_rules = scan_rules_of(&in_force.policy, &registry)?;
         let shadow = shadow.map(|run| Shadow::new(run, &in_force.policy, &registry)).transpose()?;
         let policy = Arc::clone(&in_force.policy);
-        let policy_version = policy.version().to_string();
+        let policy_version = policy.version().to_string().into();
         Ok(Self { registry, policy, policy_version, scan_rules, in_force, shadow })
     }
 

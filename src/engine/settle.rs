@@ -1,7 +1,7 @@
 //! Confirm and void: what becomes of a document after its verdict.
 
 use super::attempt::sold_by;
-use super::cases::{Asked, Touched};
+use super::cases::Asked;
 use super::limits::check_money;
 use super::reminders::{count_course, went_on};
 use super::repeat::repeat;
@@ -222,7 +222,7 @@ impl Engine {
         outcome.freed.clone_from(&undone.freed);
         undone.change.outcomes.push(OutcomeChange { key: key.clone(), expected: None, outcome });
         let freed = undone.change.claims.iter().filter(|change| self.case_index.may_have_open(&change.key));
-        let touched = freed.map(|change| Touched::by(&change.key, &change.history)).collect();
+        let touched = freed.map(|change| (&change.key, &change.history)).collect();
         undone.change.dossiers = self.screened(&facts.knowledge, facts.now, touched).await?;
         undone.change.tallies = undone.count.tallies();
         Ok((answer, undone.freed, undone.change))

@@ -53,7 +53,7 @@ impl Engine {
         let known = self.knowledge.get();
         let shadow = known.shadow.as_ref().map(|shadow| shadow.run.policy.version().to_string());
         let fact = self.done_by(GATEWAY.to_owned(), Act::GatewayStart, "");
-        let fact = fact.with("policy", known.policy_version.as_str()).with("shadow", shadow);
+        let fact = fact.with("policy", known.policy_version.as_ref()).with("shadow", shadow);
         let fact = fact.with("registry", known.registry.version).with("version", env!("CARGO_PKG_VERSION"));
         self.note(fact).await;
     }

@@ -29,6 +29,9 @@ const EVENT_FORMAT: u8 = 1;
 const EVENT_FORMAT_WITH_CASES: u8 = 2;
 /// Most events are shorter than this, in bytes.
 const USUAL_BYTES: usize = 1024;
+/// Bytes in which the length of most dossiers is written, and of any.
+const USUAL_LENGTH_BYTES: usize = 2;
+const LENGTH_BYTES_MAX: usize = 10;
 
 /// A purchase question that waits for data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,10 +55,14 @@ pub enum PositionDelta {
     Sold(Decimal),
 }
 
-/// One entry of the log. Written from `&History` and `&Outcome` where somebody else holds them; what is done with it
-/// after it was written needs their versions only, see [`swaps`](Self::swaps).
+/// One entry of the log. Written from `&History`, `&Outcome` and `&DossierChange` where somebody else holds them; what is
+/// done with it after it was written needs their versions only, see [`swaps`](Self::swaps).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogEvent<H = History, O = Outcome> {
+#[serde(bound(
+    serialize = "H: Serialize, O: Serialize",
+    deserialize = "H: Deserialize<'de>, O: Deserialize<'de>"
+))]
+pub struct LogEvent<H = History, O = Outcome, D = DossierRow> {
     /// Histories as they are from now on.
     pub claims: Vec<(CodeKey, H)>,
     /// Outcomes as they are from now on.
@@ -76,7 +83,7 @@ pub struct LogEvent<H = History, O = Outcome> {
     pub registry_version: Option<(u64, RegistryMoment)>,
     /// Dossiers as they are from now on; behind everything else, where there are any.
     #[serde(skip)]
-    pub dossiers: Vec<DossierRow>,
+    pub dossiers: Vec<D>,
     /// What is added to tallies; behind the dossiers.
     #[serde(skip)]
     pub tallies: Vec<(TallyKey, Tally)>,
@@ -91,7 +98,7 @@ pub struct DossierRow {
     pub version: u32,
     /// The dossier in [stored form](crate::domain::case::Dossier::stored).
     #[serde(with = "in_one_piece")]
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The version that must stand; `None` = nothing must. Not part of what is written.
     #[serde(skip)]
     pub expected: Option<u32>,
@@ -99,6 +106,7 @@ pub struct DossierRow {
 
 /// Bytes as serde's own list of them, which is the same in postcard, in one piece instead of one by one.
 mod in_one_piece {
+    use bytes::Bytes;
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
@@ -106,29 +114,69 @@ mod in_one_piece {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        deserializer.deserialize_bytes(Bytes)
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        deserializer.deserialize_bytes(Piece)
     }
 
-    struct Bytes;
+    struct Piece;
 
-    impl Visitor<'_> for Bytes {
-        type Value = Vec<u8>;
+    impl Visitor<'_> for Piece {
+        type Value = Bytes;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("the bytes of a dossier")
         }
 
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+            Ok(Bytes::copy_from_slice(bytes))
         }
     }
 }
 
-impl DossierRow {
-    /// The row of a dossier.
-    pub fn of(key: CodeKey, dossier: &Dossier, expected: Option<u32>) -> Self {
-        Self { key, version: dossier.version, bytes: dossier.stored(), expected }
+/// A dossier that an event writes.
+pub trait WrittenDossier {
+    /// Bytes that it takes, about.
+    fn room(&self) -> usize;
+
+    /// Writes what a row says; gives where its bytes stand, which are the last of it.
+    fn put(&self, to: &mut Serializer<Appended>) -> Result<Range<usize>, postcard::Error>;
+}
+
+impl WrittenDossier for DossierRow {
+    fn room(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn put(&self, to: &mut Serializer<Appended>) -> Result<Range<usize>, postcard::Error> {
+        self.serialize(&mut *to)?;
+        let end = to.output.0.len();
+        Ok(end - self.bytes.len()..end)
+    }
+}
+
+/// As a [`DossierRow`], straight from the dossier.
+impl WrittenDossier for &DossierChange {
+    fn room(&self) -> usize {
+        Dossier::USUAL_BYTES
+    }
+
+    fn put(&self, to: &mut Serializer<Appended>) -> Result<Range<usize>, postcard::Error> {
+        self.key.serialize(&mut *to)?;
+        self.dossier.version.serialize(&mut *to)?;
+        let to = &mut to.output.0;
+        // How long it is stands before it, and is known behind it: nearly always in so many bytes.
+        let length_at = to.len();
+        let start = length_at + USUAL_LENGTH_BYTES;
+        to.extend([0; USUAL_LENGTH_BYTES]);
+        self.dossier.put_stored(to);
+        let bytes = to.len() - start;
+        let mut room = [0; LENGTH_BYTES_MAX];
+        let length = &*postcard::to_slice(&bytes, &mut room)?;
+        match to.get_mut(length_at..start) {
+            Some(place) if place.len() == length.len() => place.copy_from_slice(length),
+            _ => drop(to.splice(length_at..start, length.iter().copied())),
+        }
+        Ok(length_at + length.len()..to.len())
     }
 }
 
@@ -156,7 +204,7 @@ pub enum EventError {
 }
 
 /// An event that says nothing.
-impl<H, O> Default for LogEvent<H, O> {
+impl<H, O, D> Default for LogEvent<H, O, D> {
     fn default() -> Self {
         Self {
             claims: Vec::new(),
@@ -183,11 +231,11 @@ pub struct Swap {
     pub version: u32,
 }
 
-impl<H: Serialize, O: Serialize> LogEvent<H, O> {
+impl<H: Serialize, O: Serialize, D: WrittenDossier> LogEvent<H, O, D> {
     /// The event as bytes, which say the same as the fields in their order, and where in them the histories and
     /// outcomes stand: a table can keep these places instead of writing them once more.
     pub fn encode(&self) -> Result<EncodedEvent, EventError> {
-        let dossier_bytes: usize = self.dossiers.iter().map(|row| row.bytes.len()).sum();
+        let dossier_bytes: usize = self.dossiers.iter().map(WrittenDossier::room).sum();
         // Over a kilobyte the allocator takes a slower way; a blocked duplicate with its dossier needs less.
         let mut bytes = Vec::with_capacity(USUAL_BYTES.max(dossier_bytes + USUAL_BYTES / 2));
         let plain = self.dossiers.is_empty() && self.tallies.is_empty();
@@ -206,9 +254,14 @@ impl<H: Serialize, O: Serialize> LogEvent<H, O> {
     }
 }
 
-impl<H, O> LogEvent<H, O> {
+impl<H, O, D> LogEvent<H, O, D> {
     /// The same event with versions in the place of histories and outcomes.
-    pub fn swaps(self, of_claim: impl Fn(H) -> Swap, of_outcome: impl Fn(O) -> Swap) -> LogEvent<Swap, Swap> {
+    pub fn swaps<R>(
+        self,
+        of_claim: impl Fn(H) -> Swap,
+        of_outcome: impl Fn(O) -> Swap,
+        of_dossier: impl FnMut(D) -> R,
+    ) -> LogEvent<Swap, Swap, R> {
         LogEvent {
             claims: self.claims.into_iter().map(|(key, history)| (key, of_claim(history))).collect(),
             outcomes: self.outcomes.into_iter().map(|(key, outcome)| (key, of_outcome(outcome))).collect(),
@@ -219,7 +272,7 @@ impl<H, O> LogEvent<H, O> {
             settled: self.settled,
             registry: self.registry,
             registry_version: self.registry_version,
-            dossiers: self.dossiers,
+            dossiers: self.dossiers.into_iter().map(of_dossier).collect(),
             tallies: self.tallies,
         }
     }
@@ -245,13 +298,15 @@ impl<H, O> LogEvent<H, O> {
     }
 }
 
-impl<'a> LogEvent<&'a History, &'a Outcome> {
+/// What is written of a change.
+pub type ChangeEvent<'a> = LogEvent<&'a History, &'a Outcome, &'a DossierChange>;
+
+impl<'a> ChangeEvent<'a> {
     /// What a change says.
     pub fn of_change(change: &'a Change) -> Self {
         let sold = |(pool, code, units): &(_, String, _)| {
             (Clone::clone(pool), code.clone(), PositionDelta::Sold(*units))
         };
-        let row = |c: &DossierChange| DossierRow::of(c.key.clone(), &c.dossier, c.expected);
         Self {
             claims: change.claims.iter().map(|c| (c.key.clone(), &c.history)).collect(),
             outcomes: change.outcomes.iter().map(|o| (o.key.clone(), &o.outcome)).collect(),
@@ -259,10 +314,23 @@ impl<'a> LogEvent<&'a History, &'a Outcome> {
             adds: change.sold.iter().map(sold).collect(),
             awaited: change.awaited.clone(),
             settled: change.settled.clone(),
-            dossiers: change.dossiers.iter().map(row).collect(),
+            dossiers: change.dossiers.iter().collect(),
             tallies: change.tallies.clone(),
             ..Self::default()
         }
+    }
+
+    /// The same event with what must stand and what was written: dossiers are places in its bytes.
+    pub fn written(self, encoded: &EncodedEvent) -> LogEvent<Swap, Swap> {
+        let settled = |version| Swap { expected: None, version };
+        let mut places = encoded.dossiers.iter();
+        let row = |change: &DossierChange| DossierRow {
+            key: change.key.clone(),
+            version: change.dossier.version,
+            bytes: places.next().map(|place| encoded.bytes.slice(place.clone())).unwrap_or_default(),
+            expected: change.expected,
+        };
+        self.swaps(|history| settled(history.version), |outcome| settled(outcome.version), row)
     }
 }
 
@@ -270,7 +338,7 @@ impl LogEvent {
     /// The same event without what was written of it: versions are known, nothing is expected any more.
     pub fn entries(self) -> LogEvent<Swap, Swap> {
         let settled = |version| Swap { expected: None, version };
-        self.swaps(|history| settled(history.version), |outcome| settled(outcome.version))
+        self.swaps(|history| settled(history.version), |outcome| settled(outcome.version), |row| row)
     }
 
     /// The event that [`encode`](Self::encode) wrote.
@@ -345,17 +413,15 @@ fn put_rows<K: Serialize, V: Serialize>(
     Ok(places)
 }
 
-/// Writes dossiers as their list is written; gives where the bytes of each stand, which are the last of a row.
+/// Writes dossiers as their list is written; gives where the bytes of each stand.
 fn put_dossiers(
     to: &mut Serializer<Appended>,
-    rows: &[DossierRow],
+    dossiers: &[impl WrittenDossier],
 ) -> Result<Vec<Range<usize>>, postcard::Error> {
-    rows.len().serialize(&mut *to)?;
-    let mut places = Vec::with_capacity(rows.len());
-    for row in rows {
-        row.serialize(&mut *to)?;
-        let end = to.output.0.len();
-        places.push(end - row.bytes.len()..end);
+    dossiers.len().serialize(&mut *to)?;
+    let mut places = Vec::with_capacity(dossiers.len());
+    for dossier in dossiers {
+        places.push(dossier.put(to)?);
     }
     Ok(places)
 }

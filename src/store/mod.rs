@@ -18,7 +18,7 @@ pub mod moving;
 pub mod redis;
 
 pub use directory::write_durably;
-pub use event::{AwaitedKey, DossierRow, EncodedEvent, LogEvent, PositionDelta, Swap};
+pub use event::{AwaitedKey, ChangeEvent, DossierRow, EncodedEvent, LogEvent, PositionDelta, Swap};
 pub use forget::{Forgetting, Forgotten, Stays};
 pub use logged::Logged;
 
@@ -32,6 +32,7 @@ use crate::domain::purchase::{Position, PurchaseRecord};
 use crate::domain::registry::{Registry, RegistryRow};
 use crate::domain::tally::{Month, Tally, TallyKey};
 use crate::telemetry::StoreGauges;
+use bytes::Bytes;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use std::pin::Pin;
@@ -230,7 +231,7 @@ pub struct DossierTold<'a> {
     /// The code.
     pub key: &'a CodeKey,
     /// The dossier in [stored form](Dossier::stored).
-    pub bytes: &'a [u8],
+    pub bytes: &'a Bytes,
 }
 
 /// Batches of dossiers with their places in the order of changes, in no order.

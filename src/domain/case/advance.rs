@@ -6,7 +6,7 @@ use super::{
     STEPS_MAX, Step, StepKind,
 };
 use crate::domain::claim::SaleName;
-use crate::domain::policy::CaseRules;
+use crate::domain::policy::{CaseRules, VersionText};
 use crate::domain::time::day_of;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -109,7 +109,7 @@ pub struct Deed {
     /// What they refer to.
     pub files: Vec<FileReference>,
     /// The policy in force.
-    pub policy_version: String,
+    pub policy_version: VersionText,
 }
 
 /// Why something cannot be done to a case.

@@ -26,10 +26,8 @@ pub struct BadDay(pub String);
 impl Calendar {
     /// Whether bureaus work on a day.
     pub fn is_working_day(&self, day: Date) -> bool {
-        if self.holidays.contains(&day) {
-            return false;
-        }
-        !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) || self.working_weekends.contains(&day)
+        let is_weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        (!is_weekend || self.working_weekends.contains(&day)) && !self.holidays.contains(&day)
     }
 
     /// The last of so many working days after a day; that day itself does not count.

@@ -13,8 +13,6 @@ const POSTCARD_CLOSED: u8 = 1;
 const POSTCARD_OPEN: u8 = 2;
 const PACKED_CLOSED: u8 = 3;
 const PACKED_OPEN: u8 = 4;
-/// Most dossiers are shorter than this, in bytes.
-const USUAL_BYTES: usize = 512;
 
 /// A blocked attempt to sell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +36,20 @@ pub struct Dossier {
     pub cases: Vec<Case>,
 }
 
+/// Room for so many more and for no others: what is kept of a code is long, and is a handful.
+pub(super) fn make_room<T>(kept: &mut Vec<T>, more: usize) {
+    if kept.capacity() == 0 {
+        // Cheaper than to let nothing grow.
+        *kept = Vec::with_capacity(more);
+    } else {
+        kept.reserve_exact(more);
+    }
+}
+
 impl Dossier {
+    /// Most are shorter than this in stored form, in bytes.
+    pub const USUAL_BYTES: usize = 512;
+
     /// The case with that number.
     pub fn case(&self, number: u32) -> Option<&Case> {
         self.cases.iter().find(|case| case.number == number)
@@ -82,8 +93,8 @@ impl Dossier {
     }
 
     /// Adds a blocked attempt; one that is known under its paper counts once. Gives whether anything changed.
-    pub fn attempt(&mut self, attempt: Attempt) -> bool {
-        let name = SaleName::of(&attempt.sale);
+    pub fn attempt(&mut self, sale: SaleEvent, details: Details) -> bool {
+        let name = SaleName::of(&sale);
         if self.attempts.iter().any(|known| SaleName::of(&known.sale).is_same(&name)) {
             return false;
         }
@@ -91,19 +102,23 @@ impl Dossier {
             self.further_attempts = self.further_attempts.saturating_add(1);
         } else {
             // Room for the one that most codes ever get: an attempt is long.
-            self.attempts.reserve_exact(1);
-            self.attempts.push(attempt);
+            make_room(&mut self.attempts, 1);
+            self.attempts.push(Attempt { sale, details });
         }
         true
     }
 
     /// The form in which stores keep it.
     pub fn stored(&self) -> Vec<u8> {
-        let form = if self.open_case().is_some() { PACKED_OPEN } else { PACKED_CLOSED };
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        bytes.push(form);
-        self.put(&mut bytes);
+        let mut bytes = Vec::with_capacity(Self::USUAL_BYTES);
+        self.put_stored(&mut bytes);
         bytes
+    }
+
+    /// Writes [`stored`](Self::stored) behind what is there.
+    pub fn put_stored(&self, to: &mut Vec<u8>) {
+        to.push(if self.open_case().is_some() { PACKED_OPEN } else { PACKED_CLOSED });
+        self.put(to);
     }
 
     /// The version of a dossier in stored form, without reading the rest.

@@ -27,6 +27,7 @@ use crate::domain::claim::{Fate, SaleName};
 use crate::domain::event::{Payment, Scene};
 use crate::domain::outcome::RequestKey;
 use crate::domain::party::{Division, InstitutionCode};
+use crate::domain::policy::VersionText;
 use crate::domain::verdict::{DuplicateClass, Verdict, named};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -186,7 +187,7 @@ pub struct Details {
     /// The settlement, where one is known.
     pub settlement_id: Option<String>,
     /// The policy under which it was answered.
-    pub policy_version: Option<String>,
+    pub policy_version: Option<VersionText>,
     /// What was answered.
     pub verdict: Option<Verdict>,
 }
@@ -199,7 +200,23 @@ impl Details {
 
     /// Whether nothing is known. What a request brought, it brought under its id: of most no more is looked at.
     pub fn is_empty(&self) -> bool {
-        self.request_id.is_none() && *self == Self::default()
+        let Self {
+            request_id,
+            line,
+            document_no,
+            operator,
+            scene,
+            payment,
+            quantity,
+            amount,
+            settlement_id,
+            policy_version,
+            verdict,
+        } = self;
+        let texts = [request_id, document_no, operator, settlement_id];
+        texts.iter().all(|text| text.is_none())
+            && (line.is_none() && scene.is_none() && payment.is_none() && quantity.is_none())
+            && (amount.is_none() && policy_version.is_none() && verdict.is_none())
     }
 }
 
@@ -274,7 +291,7 @@ pub struct Step {
     /// Yuan, where the step names an amount.
     pub amount: Option<Decimal>,
     /// The policy in force.
-    pub policy_version: String,
+    pub policy_version: VersionText,
 }
 
 /// What a late event proposes, and what a reviewer said to it.
@@ -315,7 +332,7 @@ pub struct Case {
     #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
     pub changed_at: Timestamp,
     /// The policy under which it was opened.
-    pub policy_version: String,
+    pub policy_version: VersionText,
     /// The drug, where the code's prefix is mapped.
     pub catalog_code: Option<String>,
     /// Its sales and attempts, in the order in which they joined.

@@ -1,15 +1,16 @@
 //! What follows for the cases of a code from what is known of it now. The same facts give the same dossier, so asking
 //! twice changes nothing.
 
+use super::dossier::make_room;
 use super::workflow::CaseState;
 use super::{
     Actor, Case, CaseClass, Conclusion, Details, Dossier, Ending, INVOLVED_MAX, Involved, Proposal,
     ProposalKind, Side, Step, StepKind,
 };
 use crate::domain::claim::{
-    Collision, ConflictKind, Event, Fate, History, Lens, Picture, PicturedSale, SaleName,
+    Collision, ConflictKind, Event, Fate, Folded, History, Lens, Picture, PicturedSale, SaleName,
 };
-use crate::domain::policy::CaseRules;
+use crate::domain::policy::{CaseRules, VersionText};
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
 use std::borrow::Cow;
@@ -24,7 +25,7 @@ pub struct Screening<'a> {
     /// Deadlines.
     pub rules: &'a CaseRules,
     /// The policy in force.
-    pub policy_version: &'a str,
+    pub policy_version: &'a VersionText,
     /// The notice by which the maker printed this code more than once.
     pub makers_error: Option<&'a str>,
     /// The drug, where the code's prefix is mapped.
@@ -80,7 +81,7 @@ impl Dossier {
             (None, None) => {
                 let case = self.new_case(picture, screening);
                 let opens = case.is_some();
-                self.cases.reserve_exact(usize::from(opens));
+                make_room(&mut self.cases, usize::from(opens));
                 self.cases.extend(case);
                 opens
             }
@@ -101,6 +102,16 @@ impl Dossier {
     /// The sales of a history and the attempts at it.
     pub fn picture(&self, history: &History, lens: &Lens) -> Picture {
         history.picture(self.attempts.iter().map(|attempt| &attempt.sale), lens)
+    }
+
+    /// As [`picture`](Self::picture), from what the judgement of the last sale or attempt folded; `None` = that is not all
+    /// that is known.
+    pub fn picture_from(&self, folded: &Folded, history: &History, lens: &Lens) -> Option<Picture> {
+        match self.attempts.as_slice() {
+            [] => folded.recorded(history, lens),
+            [only] => folded.attempted(history, &only.sale, lens),
+            _ => None,
+        }
     }
 
     /// The collisions that no closed case has settled: nearly always all of them.
@@ -135,7 +146,7 @@ impl Dossier {
             state: CaseState::Detected,
             opened_at: screening.lens.now,
             changed_at: screening.lens.now,
-            policy_version: screening.policy_version.to_owned(),
+            policy_version: screening.policy_version.clone(),
             catalog_code: screening.catalog_code.map(str::to_owned),
             involved: Vec::new(),
             further: 0,
@@ -261,18 +272,16 @@ impl Case {
 
     /// Takes in what collides, and says of everything which side it is on.
     fn take(&mut self, picture: &Picture, collisions: &[Collision], screening: &Screening<'_>) {
-        let mut sides: Vec<(&PicturedSale, Side, Option<CaseClass>)> =
-            Vec::with_capacity(picture.sales.len());
-        for (at, sale) in picture.sales.iter().enumerate() {
-            if let Some(collision) = collisions.iter().find(|c| c.later == at) {
-                sides.push((sale, Side::Duplicate, Some(class_of(collision.kind))));
-            } else if collisions.iter().any(|c| c.earlier == at) {
-                sides.push((sale, Side::First, None));
-            }
-        }
-        self.involved.reserve_exact(sides.len().saturating_sub(self.involved.len()).min(INVOLVED_MAX));
+        let sides = || {
+            picture.sales.iter().enumerate().filter_map(|(at, sale)| {
+                let (side, class) = side_of(at, collisions)?;
+                Some((sale, side, class))
+            })
+        };
+        let before = self.involved.len();
+        make_room(&mut self.involved, picture.sales.len().saturating_sub(before).min(INVOLVED_MAX));
         let mut further = 0;
-        for (sale, side, class) in &sides {
+        for (sale, side, class) in sides() {
             let known = self.involved.iter_mut().find(|involved| involved.name.is_same(&sale.name));
             let fate = if sale.is_returned { Fate::Returned } else { Fate::Stands };
             let fate = if sale.is_attempt { Fate::NeverSold } else { fate };
@@ -280,19 +289,20 @@ impl Case {
                 if known.details.is_empty() && !sale.is_attempt {
                     known.details = details_of(&sale.name, screening);
                 }
-                known.see(sale, *side, *class, fate);
+                known.see(sale, side, class, fate);
             } else if self.involved.len() < INVOLVED_MAX {
                 // Those of an attempt stand with it.
                 let details =
                     if sale.is_attempt { Details::default() } else { details_of(&sale.name, screening) };
-                self.involved.push(involve(sale, *side, *class, fate, details));
+                self.involved.push(involve(sale, side, class, fate, details));
             } else {
                 further += 1;
             }
         }
         self.further = further;
-        for involved in &mut self.involved {
-            if sides.iter().all(|(sale, ..)| !sale.name.is_same(&involved.name)) {
+        // Those that were added just now are on a side.
+        for involved in self.involved.iter_mut().take(before) {
+            if sides().all(|(sale, ..)| !sale.name.is_same(&involved.name)) {
                 involved.side = Side::Cleared;
                 involved.class = None;
                 if !involved.is_attempt {
@@ -339,9 +349,17 @@ impl Case {
             note,
             files: Vec::new(),
             amount: None,
-            policy_version: screening.policy_version.to_owned(),
+            policy_version: screening.policy_version.clone(),
         });
     }
+}
+
+/// On which side of collisions a sale of their picture is, and what it is a duplicate of; `None` = on none.
+fn side_of(at: usize, collisions: &[Collision]) -> Option<(Side, Option<CaseClass>)> {
+    if let Some(collision) = collisions.iter().find(|collision| collision.later == at) {
+        return Some((Side::Duplicate, Some(class_of(collision.kind))));
+    }
+    collisions.iter().any(|collision| collision.earlier == at).then_some((Side::First, None))
 }
 
 fn details_of(name: &SaleName, screening: &Screening<'_>) -> Details {

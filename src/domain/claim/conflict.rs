@@ -1,7 +1,7 @@
 //! How the sales of one code stand to each other: duplicates, over-draws, splits in two places.
 
 use super::fold::{Events, Ledgered, State, fold};
-use super::{Event, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
+use super::{Event, Folded, History, Lens, Part, ReturnEvent, SaleEvent, SaleStatus};
 use crate::domain::party::InstitutionCode;
 use crate::domain::verdict::{DuplicateClass, Role};
 use jiff::Timestamp;
@@ -59,6 +59,8 @@ pub enum Standing {
         conflicts: Vec<Conflict>,
         /// A hold that is not decided yet and stands in the way until this moment.
         undecided_until: Option<Timestamp>,
+        /// What was folded to tell; `None` = nothing that could stand in the way is on record.
+        folded: Option<Folded>,
     },
 }
 
@@ -85,14 +87,14 @@ impl History {
     pub fn standing_of(&self, sale: &SaleEvent, lens: &Lens) -> Standing {
         // Nearly all traffic. A first draw may still be more than the pack holds.
         if self.events.is_empty() && sale.part == Part::Whole {
-            return Standing::New { conflicts: Vec::new(), undecided_until: None };
+            return Standing::New { conflicts: Vec::new(), undecided_until: None, folded: None };
         }
         let index = self.events.len();
         let judged = Event::Sale(SaleEvent { status: SaleStatus::Sold, ..sale.clone() });
         let next = Events::with(self, &judged);
         let with_holds = fold(next, lens, true);
         let Some(target) = with_holds.sale_of(index) else {
-            return Standing::New { conflicts: Vec::new(), undecided_until: None };
+            return Standing::New { conflicts: Vec::new(), undecided_until: None, folded: None };
         };
         if target.members.len() > 1 {
             return self.same_sale(sale, target, &with_holds, lens);
@@ -104,7 +106,7 @@ impl History {
         } else {
             None
         };
-        Standing::New { conflicts, undecided_until }
+        Standing::New { conflicts, undecided_until, folded: Some(Folded::behind(self, firm, lens)) }
     }
 
     fn same_sale(&self, sale: &SaleEvent, target: &Ledgered, after: &State, lens: &Lens) -> Standing {

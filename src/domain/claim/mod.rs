@@ -13,7 +13,7 @@ mod tests;
 
 pub use conflict::{Conflict, ConflictKind, Counterpart, ReturnStanding, Standing};
 pub use fold::{Ledgered, State};
-pub use picture::{Collision, Fate, Picture, PicturedSale, SaleName};
+pub use picture::{Collision, Fate, Folded, Picture, PicturedSale, SaleName};
 
 use crate::domain::party::InstitutionCode;
 use crate::domain::stored::appended;
@@ -225,7 +225,7 @@ pub struct History {
 }
 
 /// What a fold needs to know besides the events.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lens {
     /// The moment at which holds are looked at.
     pub now: Timestamp,

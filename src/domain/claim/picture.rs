@@ -78,6 +78,16 @@ pub struct Collision {
     pub later: usize,
 }
 
+/// The sales of a code together with one that was judged, folded: who pictures them next need not fold them again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded {
+    state: State,
+    /// How many events were folded, the judged sale as the last.
+    events: usize,
+    /// How they were looked at.
+    lens: Lens,
+}
+
 /// All sales and attempts of a code with their collisions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Picture {
@@ -109,17 +119,7 @@ impl History {
         let order = order_of_events(Events::of(self), lens);
         let last = order.last().copied();
         let mut state = fold_in_order(Events::of(self), order, lens, false);
-        let sales = Vec::with_capacity(state.sales.len() + attempts.size_hint().0);
-        let mut picture = Picture { sales, ..Picture::default() };
-        for (at, sale) in state.sales.iter().enumerate() {
-            picture.sales.push(pictured(sale, false));
-            let met = state.met_by(sale, lens);
-            picture.collisions.extend(met.into_iter().map(|(kind, earlier)| Collision {
-                kind,
-                earlier,
-                later: at,
-            }));
-        }
+        let mut picture = Picture::of_sales(&state.sales, &state, attempts.size_hint().0, lens);
         for attempt in attempts {
             // What its first answer found is no part of a picture.
             let (part, first_findings) = (attempt.part.clone(), Vec::new());
@@ -139,12 +139,9 @@ impl History {
     /// since: nothing is folded once more for it.
     fn put_behind(&self, attempt: &SaleEvent, known: &mut State, lens: &Lens, picture: &mut Picture) {
         let Some(target) = known.opened_last(attempt, Events::of(self)) else { return };
-        let sold = known.sales.len();
         known.sales.push(target);
-        if let Some(target) = known.sales.last() {
-            picture.put_attempt(target, known, lens, |at| Some(at).filter(|at| *at < sold));
-        }
-        known.sales.truncate(sold);
+        picture.put_last(known, lens);
+        known.sales.pop();
     }
 
     /// Adds an attempt that happened before some of what is on record, unless it became a sale since.
@@ -196,7 +193,58 @@ fn pictured(sale: &Ledgered, is_attempt: bool) -> PicturedSale {
     }
 }
 
+impl Folded {
+    /// What was folded of a history and of one more sale, as if it were the last of its events.
+    pub(super) fn behind(history: &History, state: State, lens: &Lens) -> Self {
+        Self { state, events: history.events.len() + 1, lens: *lens }
+    }
+
+    /// The [picture](History::picture) of a history that holds the judged sale, without attempts; `None` = something
+    /// else was folded.
+    pub fn recorded(&self, history: &History, lens: &Lens) -> Option<Picture> {
+        let all = self.lens == *lens && self.events == history.events.len();
+        let is_judged = |event: &Event| matches!(event, Event::Sale(sale) if sale.status == SaleStatus::Sold);
+        let all = all && history.events.last().is_some_and(is_judged);
+        all.then(|| Picture::of_sales(&self.state.sales, &self.state, 0, lens))
+    }
+
+    /// The [picture](History::picture) of a history with the judged sale as its only attempt; `None` = something else
+    /// was folded, or something on record happened after it.
+    pub fn attempted(&self, history: &History, attempt: &SaleEvent, lens: &Lens) -> Option<Picture> {
+        let last = history.events.len();
+        let (target, sales) = self.state.sales.split_last()?;
+        let is_last = self.events == last + 1 && target.start == last && target.members == [last];
+        let moments = (attempt.occurred_at, attempt.received_at);
+        let is_it = (target.occurred_at, target.received_at) == moments
+            && target.part == attempt.part
+            && name_of(target) == SaleName::of(attempt);
+        if self.lens != *lens || !is_last || !is_it {
+            return None;
+        }
+        let mut picture = Picture::of_sales(sales, &self.state, 1, lens);
+        picture.put_last(&self.state, lens);
+        Some(picture)
+    }
+}
+
 impl Picture {
+    /// Sales of a state that lie before any others of it, with room for attempts.
+    fn of_sales(sales: &[Ledgered], state: &State, attempts: usize, lens: &Lens) -> Self {
+        let room = Vec::with_capacity(sales.len() + attempts);
+        let mut picture = Self { sales: room, ..Self::default() };
+        for (at, sale) in sales.iter().enumerate() {
+            picture.sales.push(pictured(sale, false));
+            state.meet(sale, at, lens, &mut picture.collisions);
+        }
+        picture
+    }
+
+    /// Adds the last sale of a state as an attempt.
+    fn put_last(&mut self, state: &State, lens: &Lens) {
+        let Some((target, sold)) = state.sales.split_last() else { return };
+        self.put_attempt(target, state, lens, |at| Some(at).filter(|at| *at < sold.len()));
+    }
+
     /// Adds an attempt with what it meets. `known` says which of the sales on record one of the state is.
     fn put_attempt(
         &mut self,
@@ -205,36 +253,37 @@ impl Picture {
         lens: &Lens,
         known: impl Fn(usize) -> Option<usize>,
     ) {
-        let later = self.sales.len();
+        let (later, first) = (self.sales.len(), self.collisions.len());
         self.sales.push(pictured(target, true));
-        self.collisions.extend(state.met_by(target, lens).into_iter().map(|(kind, at)| Collision {
-            kind,
-            earlier: known(at).unwrap_or(later),
-            later,
-        }));
+        state.meet(target, later, lens, &mut self.collisions);
+        for collision in self.collisions.iter_mut().skip(first) {
+            collision.earlier = known(collision.earlier).unwrap_or(later);
+        }
     }
 }
 
 impl State {
-    /// What a sale meets that came before it: at most one of each kind of rule, the earliest.
-    fn met_by(&self, target: &Ledgered, lens: &Lens) -> Vec<(ConflictKind, usize)> {
-        let mut met: Vec<(ConflictKind, usize)> = Vec::new();
-        for (at, other) in self.sales.iter().enumerate() {
-            if other.start >= target.start || !overlaps(other, target) {
-                continue;
+    /// Adds what a sale meets that came before it: at most one of each kind of rule, the earliest. `later` = how the sale
+    /// itself is named there.
+    fn meet(&self, target: &Ledgered, later: usize, lens: &Lens, met: &mut Vec<Collision>) {
+        let first = met.len();
+        let mut meets = |kind: ConflictKind, earlier: usize| {
+            let is_new = met.iter().skip(first).all(|known| !same_rule(known.kind, kind));
+            if is_new {
+                met.push(Collision { kind, earlier, later });
             }
-            if let Some(kind) = self.collision(target, other, lens)
-                && met.iter().all(|(known, _)| !same_rule(*known, kind))
+        };
+        for (at, other) in self.sales.iter().enumerate() {
+            if other.start < target.start
+                && overlaps(other, target)
+                && let Some(kind) = self.collision(target, other, lens)
             {
-                met.push((kind, at));
+                meets(kind, at);
             }
         }
         let drawn = self.overdrawn_by(target, lens);
-        let drawn = drawn.and_then(|other| self.sales.iter().position(|s| s.start == other.start));
-        let kind = ConflictKind::Duplicate(DuplicateClass::SplitOverdraw);
-        met.extend(
-            drawn.filter(|_| met.iter().all(|(known, _)| !same_rule(*known, kind))).map(|at| (kind, at)),
-        );
-        met
+        if let Some(at) = drawn.and_then(|other| self.sales.iter().position(|s| s.start == other.start)) {
+            meets(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), at);
+        }
     }
 }

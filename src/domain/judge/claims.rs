@@ -102,7 +102,7 @@ impl Bench<'_> {
                     self.record(key, Event::Sale(sale));
                 }
             }
-            Standing::New { conflicts, undecided_until } => {
+            Standing::New { conflicts, undecided_until, folded } => {
                 fresh.new += 1;
                 fresh.units += drawn_units(&sale.part);
                 fresh.pack_units += Decimal::from(lens.units_per_pack.unwrap_or_default());
@@ -116,7 +116,7 @@ impl Bench<'_> {
                 sale.first_findings = conflicts.iter().map(|c| (c.kind, c.role)).collect();
                 self.judge_unknown_units(view, code, key, drawn_units(&sale.part), &lens);
                 if !conflicts.is_empty() && !self.is_makers_error(code) {
-                    self.collided.push(code.collided(view.line.number, key, &sale));
+                    self.collided.push(code.collided(view.line.number, key, &sale, folded));
                 }
                 self.record(key, Event::Sale(sale));
             }

@@ -3,7 +3,7 @@
 use super::bench::{Bench, LineView, Note};
 use super::quantity::Due;
 use super::{Collided, Pack};
-use crate::domain::claim::SaleEvent;
+use crate::domain::claim::{Folded, SaleEvent};
 use crate::domain::code::{CodeKey, Scan, ScanRules, TraceCode, read};
 use crate::domain::document::Line;
 use crate::domain::drug::{Drug, PackLevel};
@@ -15,11 +15,12 @@ use crate::domain::verdict::{Enforcement, Evidence, Reason};
 
 impl Coded<'_> {
     /// A sale of this code that collides with what is on record.
-    pub fn collided(&self, line: u32, key: &CodeKey, sale: &SaleEvent) -> Collided {
+    pub fn collided(&self, line: u32, key: &CodeKey, sale: &SaleEvent, folded: Option<Folded>) -> Collided {
         Collided {
             line,
             key: key.clone(),
             sale: sale.clone(),
+            folded,
             pack: Pack {
                 units_per_pack: self.drug.and_then(|drug| drug.units_per_pack),
                 catalog_code: self.drug.and_then(|drug| drug.catalog_code).map(str::to_owned),

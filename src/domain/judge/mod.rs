@@ -31,7 +31,7 @@ pub use returns::{judge_return, scene_of};
 pub use sale::{Mode, SaleFacts, judge_sale};
 pub use settle::{judge_confirm, judge_movement, judge_void};
 
-use crate::domain::claim::{History, Lens, PaperKey, SaleEvent};
+use crate::domain::claim::{Folded, History, Lens, PaperKey, SaleEvent};
 use crate::domain::code::{CodeKey, Scan, ScanRules, read};
 use crate::domain::document::Line;
 use crate::domain::policy::{Policy, Settings};
@@ -165,6 +165,8 @@ pub struct Collided {
     pub key: CodeKey,
     /// The sale that is recorded, or would have been.
     pub sale: SaleEvent,
+    /// What was folded to tell, where the history and this sale are all of it.
+    pub folded: Option<Folded>,
     /// Its pack.
     pub pack: Pack,
 }

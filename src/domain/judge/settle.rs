@@ -60,7 +60,7 @@ impl Bench<'_> {
                     self.raise_conflict(view, code, conflict);
                 }
                 if !conflicts.is_empty() {
-                    self.collided.push(code.collided(view.line.number, key, &sale));
+                    self.collided.push(code.collided(view.line.number, key, &sale, None));
                 }
             }
             history.events.insert(at, Event::Sale(sale));

@@ -5,6 +5,7 @@ mod stored;
 use crate::domain::document::{Document, Movement, ReturnDocument};
 use crate::domain::party::InstitutionCode;
 use crate::domain::person::PersonMark;
+use crate::domain::policy::VersionText;
 use crate::domain::tally::Reminder;
 use crate::domain::verdict::{Finding, Reason, Verdict};
 use jiff::Timestamp;
@@ -123,7 +124,7 @@ pub struct Answer {
     /// In order of precedence.
     pub findings: Vec<Finding>,
     /// Content hash of the policy that was in force.
-    pub policy_version: String,
+    pub policy_version: VersionText,
     /// When it was decided.
     #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
     pub decided_at: Timestamp,

@@ -24,6 +24,7 @@ pub use situation::{AgreementStatus, DrugTraits, InstitutionTraits, Period, Situ
 pub use version::PolicyVersion;
 
 use select::RuleIndex;
+use std::sync::Arc;
 
 /// All rules, exemptions and settings that are in force together, with the version that names them.
 #[derive(Debug, Clone)]
@@ -34,6 +35,9 @@ pub struct Policy {
     settings: Settings,
     index: RuleIndex,
 }
+
+/// The version of a policy as answers and cases name it: one text for all that name it.
+pub type VersionText = Arc<str>;
 
 impl Policy {
     /// Puts the rules in order of precedence and computes the version. The order of the arguments

@@ -8,6 +8,7 @@ use crate::domain::party::InstitutionCode;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use std::sync::Arc;
 
 /// A number of up to this is one byte; a larger one follows this mark in four.
 const SHORT_MAX: u8 = u8::MAX - 1;
@@ -171,11 +172,28 @@ impl Packed for Decimal {
     }
 }
 
+#[inline]
+fn put_text(text: &str, to: &mut Vec<u8>) {
+    put_length(text.len(), to);
+    to.extend_from_slice(text.as_bytes());
+}
+
+/// As a [`String`].
+impl Packed for Arc<str> {
+    #[inline]
+    fn put(&self, to: &mut Vec<u8>) {
+        put_text(self, to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        String::take(from).map(Self::from)
+    }
+}
+
 impl Packed for String {
     #[inline]
     fn put(&self, to: &mut Vec<u8>) {
-        put_length(self.len(), to);
-        to.extend_from_slice(self.as_bytes());
+        put_text(self, to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {

@@ -1,7 +1,6 @@
 //! What bureaus and institutions ask and do.
 
 use super::super::{ATTEMPTS_MAX, Engine, EngineError, Knowledge};
-use super::keep::Touched;
 use super::sight::{CaseView, InvolvedView, acts_as, called, may_see, sight_of, view};
 use crate::domain::access::Principal;
 use crate::domain::case::{
@@ -230,8 +229,7 @@ impl Engine {
         let mut count = Count::default();
         claims.iter().for_each(|claim| count.change(Some(&stood), &claim.history));
         // What follows from it at once: an annulled event, a sale that is believed from now on.
-        let touched = Touched::by(key, &history);
-        let screened = self.screen_code(knowledge, now, touched, Some(done.clone())).await?;
+        let screened = self.screen_dossier(knowledge, now, (key, &history), Some(done.clone())).await?;
         let mut next = screened.map_or(done, |change| change.dossier);
         next.version = dossier.version.saturating_add(1);
         let dossiers =

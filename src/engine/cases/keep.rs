@@ -2,34 +2,96 @@
 //! same change, so that no crash can part them.
 
 use super::super::{Engine, EngineError, Facts, Knowledge};
-use crate::domain::case::{Attempt, Details, Dossier, Screening};
-use crate::domain::claim::{History, Part, PicturedSale, SaleName};
+use crate::domain::case::{Details, Dossier, Screening};
+use crate::domain::claim::{Folded, History, Lens, Part, Picture, PicturedSale, SaleName};
 use crate::domain::code::{CodeKey, Scan, read};
 use crate::domain::document::{Document, Line};
-use crate::domain::judge::{Collided, Judgement, Pack, lens, product_of};
+use crate::domain::judge::{ClaimChange, Collided, Judgement, Pack, lens, product_of};
 use crate::domain::outcome::{Answer, Outcome, Recorded, RequestKey};
 use crate::store::DossierChange;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use std::iter::{Peekable, Zip};
+use std::vec::IntoIter;
 
-/// A code whose cases may change.
-pub(in crate::engine) struct Touched<'a> {
-    /// The code.
-    pub key: &'a CodeKey,
+/// A code whose history changes, with its history as it will be.
+pub(in crate::engine) type Touched<'a> = (&'a CodeKey, &'a History);
+
+/// One code whose cases may change.
+struct Docket<'a> {
+    key: &'a CodeKey,
     /// Its history as it will be.
-    pub history: &'a History,
-    /// An attempt at it that was blocked.
-    pub attempt: Option<Attempt>,
-    /// A sale whose details are at hand.
-    pub sale: Option<(SaleName, Details)>,
-    /// Its pack, where it is at hand.
-    pub pack: Option<Pack>,
+    history: &'a History,
+    /// The version of the dossier that stands.
+    expected: Option<u32>,
+    /// What stands, with an attempt that was blocked now.
+    dossier: Dossier,
+    attempted: bool,
+    lens: Lens,
+    catalog_code: Option<String>,
+    picture: Picture,
+    /// Sales whose details are at hand.
+    details: Vec<(SaleName, Details)>,
 }
 
-impl<'a> Touched<'a> {
-    /// A code whose history changes.
-    pub const fn by(key: &'a CodeKey, history: &'a History) -> Self {
-        Self { key, history, attempt: None, sale: None, pack: None }
+impl<'a> Docket<'a> {
+    /// What stands, without a picture yet.
+    fn of(
+        (key, history): Touched<'a>,
+        stands: Option<Dossier>,
+        pack: Pack,
+        (now, knowledge): (Timestamp, &Knowledge),
+    ) -> Self {
+        Self {
+            key,
+            history,
+            expected: stands.as_ref().map(|dossier| dossier.version),
+            dossier: stands.unwrap_or_default(),
+            attempted: false,
+            lens: lens(now, knowledge.policy.settings(), pack.units_per_pack),
+            catalog_code: pack.catalog_code,
+            picture: Picture::default(),
+            details: Vec::new(),
+        }
+    }
+
+    /// Pictures what is known of the code. `folded` = what the judgement of its last sale or attempt folded.
+    fn take_picture(&mut self, folded: Option<&Folded>) {
+        let Self { dossier, history, lens, .. } = self;
+        let known = folded.and_then(|folded| dossier.picture_from(folded, history, lens));
+        self.picture = known.unwrap_or_else(|| dossier.picture(history, lens));
+    }
+
+    /// What follows; `None` = nothing changes.
+    fn screened(self, knowledge: &Knowledge) -> Option<DossierChange> {
+        let Self { key, history, expected, mut dossier, attempted, lens, catalog_code, picture, details } =
+            self;
+        let screening = Screening {
+            history,
+            lens,
+            rules: &knowledge.policy.settings().cases,
+            policy_version: &knowledge.policy_version,
+            makers_error: knowledge.registry.makers_error(key).map(|entry| entry.notice_no.as_str()),
+            catalog_code: catalog_code.as_deref(),
+            details: &details,
+        };
+        if !dossier.screen(&picture, &screening) {
+            if !attempted {
+                return None;
+            }
+            dossier.version = dossier.version.saturating_add(1);
+        }
+        Some(DossierChange { key: key.clone(), expected, dossier })
+    }
+}
+
+/// The dossiers of some codes, in the order in which they were asked for.
+struct Standing(Peekable<Zip<IntoIter<CodeKey>, IntoIter<Option<Dossier>>>>);
+
+impl Standing {
+    /// The dossier of the next code.
+    fn of(&mut self, key: &CodeKey) -> Option<Dossier> {
+        self.0.next_if(|(known, _)| known == key).and_then(|(_, dossier)| dossier)
     }
 }
 
@@ -81,32 +143,36 @@ impl Engine {
         }
         let known = judgement.claims.iter().filter(|change| change.expected.is_some());
         let with_case = known.filter(|change| self.case_index.may_have_open(&change.key));
-        let mut touched: Vec<Touched<'_>> =
-            with_case.map(|change| Touched::by(&change.key, &change.history)).collect();
+        let is_other = |change: &&ClaimChange| all_collided.iter().all(|collided| collided.key != change.key);
+        let touched: Vec<Touched<'_>> =
+            with_case.filter(is_other).map(|change| (&change.key, &change.history)).collect();
+        if touched.is_empty() && all_collided.is_empty() {
+            return Ok(Vec::new());
+        }
+        let collided_keys = all_collided.iter().map(|collided| &collided.key);
+        let mut standing = self.standing(touched.iter().map(|(key, _)| *key).chain(collided_keys)).await?;
+        let mut changes = Vec::with_capacity(touched.len() + all_collided.len());
+        for touched in touched {
+            changes.extend(self.screen_code(&facts.knowledge, facts.now, touched, &mut standing).await?);
+        }
         let brought = document_of(asked.body).map(|document| Brought {
             request_id: &asked.key.request_id,
             document,
             answer: asked.answer,
             settlement_id: asked.settlement_id.or(document.settlement_id.as_deref()),
         });
-        touched.reserve_exact(all_collided.len());
-        for collided in all_collided {
-            let Some((key, history)) = history_of(&collided, judgement, facts) else { continue };
-            let brought = brought.as_ref().and_then(|brought| brought.line_of(&collided).zip(Some(brought)));
-            let Collided { sale, pack, .. } = collided;
-            let mut found = Touched { pack: Some(pack), ..Touched::by(key, history) };
-            if judgement.recorded {
-                let details = brought.map(|(line, brought)| brought.details_on(line, &sale.part));
-                found.sale = Some((SaleName::of(&sale), details.unwrap_or_default()));
-            } else {
-                // Nobody paid for what was blocked.
-                let details = brought.map(|(line, brought)| brought.unpaid_on(line, &sale.part));
-                found.attempt = Some(Attempt { sale, details: details.unwrap_or_default() });
-            }
-            touched.retain(|other| other.key != key);
-            touched.push(found);
+        let mut all_collided = all_collided.into_iter();
+        while let Some(collided) = all_collided.next() {
+            let stands = standing.of(&collided.key);
+            // Of a code on several lines the last one speaks.
+            let is_last = all_collided.as_slice().iter().all(|later| later.key != collided.key);
+            let Some(touched) = history_of(&collided, judgement, facts).filter(|_| is_last) else { continue };
+            let mut docket =
+                docket_of(collided, touched, stands, brought.as_ref(), judgement.recorded, facts);
+            self.look_up(&facts.knowledge, &mut docket).await?;
+            changes.extend(docket.screened(&facts.knowledge));
         }
-        self.screened(&facts.knowledge, facts.now, touched).await
+        Ok(changes)
     }
 
     /// The dossiers that change with histories that change.
@@ -119,16 +185,19 @@ impl Engine {
         if touched.is_empty() || !self.keeps_books {
             return Ok(Vec::new());
         }
-        let keys = touched.iter().map(|touched| touched.key).filter(|key| self.may_have_dossier(key));
-        let keys: Vec<CodeKey> = keys.cloned().collect();
-        let dossiers = if keys.is_empty() { Vec::new() } else { self.store.dossiers(&keys).await? };
-        let mut known = keys.iter().zip(dossiers).peekable();
+        let mut standing = self.standing(touched.iter().map(|(key, _)| *key)).await?;
         let mut changes = Vec::with_capacity(touched.len());
         for touched in touched {
-            let stands = known.next_if(|(key, _)| *key == touched.key).and_then(|(_, dossier)| dossier);
-            changes.extend(self.screen_code(knowledge, now, touched, stands).await?);
+            changes.extend(self.screen_code(knowledge, now, touched, &mut standing).await?);
         }
         Ok(changes)
+    }
+
+    /// The dossiers of those codes that have one.
+    async fn standing(&self, keys: impl Iterator<Item = &CodeKey>) -> Result<Standing, EngineError> {
+        let keys: Vec<CodeKey> = keys.filter(|key| self.may_have_dossier(key)).cloned().collect();
+        let dossiers = if keys.is_empty() { Vec::new() } else { self.store.dossiers(&keys).await? };
+        Ok(Standing(keys.into_iter().zip(dossiers).peekable()))
     }
 
     /// Whether the store must be asked for the dossier of a code. A store that nobody else writes tells of each before
@@ -137,47 +206,68 @@ impl Engine {
         self.store.has_others() || self.case_index.may_have_dossier(key)
     }
 
-    /// What follows for one code; `stands` = its dossier.
-    pub(super) async fn screen_code(
+    /// What follows for one code.
+    async fn screen_code(
         &self,
         knowledge: &Knowledge,
         now: Timestamp,
         touched: Touched<'_>,
+        standing: &mut Standing,
+    ) -> Result<Option<DossierChange>, EngineError> {
+        let stands = standing.of(touched.0);
+        self.screen_dossier(knowledge, now, touched, stands).await
+    }
+
+    /// What follows for one code whose dossier stands so.
+    pub(super) async fn screen_dossier(
+        &self,
+        knowledge: &Knowledge,
+        now: Timestamp,
+        (key, history): Touched<'_>,
         stands: Option<Dossier>,
     ) -> Result<Option<DossierChange>, EngineError> {
-        let Touched { key, history, attempt, sale, pack } = touched;
-        let expected = stands.as_ref().map(|dossier| dossier.version);
-        let mut dossier = stands.unwrap_or_default();
-        let attempted = attempt.is_some_and(|attempt| dossier.attempt(attempt));
-        let looked_up = || product_of(key, &knowledge.scan_rules, &knowledge.registry).into();
-        let Pack { units_per_pack, catalog_code } = pack.unwrap_or_else(looked_up);
-        let settings = knowledge.policy.settings();
-        let lens = lens(now, settings, units_per_pack);
-        let mut details: Vec<(SaleName, Details)> = sale.into_iter().collect();
-        let picture = dossier.picture(history, &lens);
-        for PicturedSale { name, part, .. } in dossier.unknown_duplicates(&picture) {
+        let pack = product_of(key, &knowledge.scan_rules, &knowledge.registry).into();
+        let mut docket = Docket::of((key, history), stands, pack, (now, knowledge));
+        docket.take_picture(None);
+        self.look_up(knowledge, &mut docket).await?;
+        Ok(docket.screened(knowledge))
+    }
+
+    /// Looks up what the dossier needs to know of sales on record.
+    async fn look_up(&self, knowledge: &Knowledge, docket: &mut Docket<'_>) -> Result<(), EngineError> {
+        let Docket { key, dossier, picture, details, .. } = docket;
+        for PicturedSale { name, part, .. } in dossier.unknown_duplicates(picture) {
             if details.iter().all(|(known, _)| !known.is_same(name)) {
                 let found = self.details_on_record(knowledge, key, name, part).await?;
                 details.push((name.clone(), found));
             }
         }
-        let screening = Screening {
-            history,
-            lens,
-            rules: &settings.cases,
-            policy_version: &knowledge.policy_version,
-            makers_error: knowledge.registry.makers_error(key).map(|entry| entry.notice_no.as_str()),
-            catalog_code: catalog_code.as_deref(),
-            details: &details,
-        };
-        if !dossier.screen(&picture, &screening) {
-            if !attempted {
-                return Ok(None);
-            }
-            dossier.version = dossier.version.saturating_add(1);
-        }
-        Ok(Some(DossierChange { key: key.clone(), expected, dossier }))
+        Ok(())
     }
+}
+
+/// A code that collides; `brought` = the request that brings it, `recorded` = it became a sale.
+fn docket_of<'a>(
+    collided: Collided,
+    touched: Touched<'a>,
+    stands: Option<Dossier>,
+    brought: Option<&Brought<'_>>,
+    recorded: bool,
+    facts: &Facts,
+) -> Docket<'a> {
+    let found = brought.and_then(|brought| brought.line_of(&collided).zip(Some(brought)));
+    let Collided { sale, folded, pack, .. } = collided;
+    let mut docket = Docket::of(touched, stands, pack, (facts.now, &facts.knowledge));
+    if recorded {
+        let details = found.map(|(line, brought)| brought.details_on(line, &sale.part));
+        docket.details.push((SaleName::of(&sale), details.unwrap_or_default()));
+    } else {
+        // Nobody paid for what was blocked.
+        let details = found.map(|(line, brought)| brought.unpaid_on(line, &sale.part));
+        docket.attempted = docket.dossier.attempt(sale, details.unwrap_or_default());
+    }
+    docket.take_picture(folded.as_ref());
+    docket
 }
 
 fn document_of(body: &Recorded) -> Option<&Document> {
@@ -188,11 +278,7 @@ fn document_of(body: &Recorded) -> Option<&Document> {
 }
 
 /// The history on which a collision is looked at: with the sale where it was recorded, without it where not.
-fn history_of<'a>(
-    collided: &Collided,
-    judgement: &'a Judgement,
-    facts: &'a Facts,
-) -> Option<(&'a CodeKey, &'a History)> {
+fn history_of<'a>(collided: &Collided, judgement: &'a Judgement, facts: &'a Facts) -> Option<Touched<'a>> {
     if judgement.recorded {
         let change = judgement.claims.iter().find(|change| change.key == collided.key);
         return change.map(|change| (&change.key, &change.history));
@@ -238,7 +324,8 @@ impl Brought<'_> {
     fn unpaid_on(&self, line: &Line, part: &Part) -> Details {
         let quantity = match part {
             Part::Draw { units, .. } => *units,
-            Part::Whole => line.quantity.map(|quantity| quantity / Decimal::from(line.scanned.len().max(1))),
+            Part::Whole if line.scanned.len() <= 1 => line.quantity,
+            Part::Whole => line.quantity.map(|quantity| quantity / Decimal::from(line.scanned.len())),
         };
         Details {
             request_id: Some(self.request_id.to_owned()),

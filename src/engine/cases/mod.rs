@@ -15,4 +15,4 @@ pub use desk::{Advance, CasesPage, WatchedCase};
 pub use history::{CodeHistory, HistoryAttempt, HistoryEvent, Look};
 pub use sight::{CaseView, InvolvedView, Money};
 
-pub(super) use keep::{Asked, Touched};
+pub(super) use keep::Asked;

@@ -1,7 +1,6 @@
 //! Looking at codes again with what is known now, without a request that caused it: a white list, an audit.
 
 use super::super::{ATTEMPTS_MAX, Engine, EngineError};
-use super::Touched;
 use crate::domain::code::CodeKey;
 use crate::store::Change;
 
@@ -21,8 +20,7 @@ impl Engine {
         for _ in 0..ATTEMPTS_MAX {
             let knowledge = self.knowledge.get();
             let history = self.history_of(key).await?.unwrap_or_default();
-            let touched = vec![Touched::by(key, &history)];
-            let dossiers = self.screened(&knowledge, self.clock.now(), touched).await?;
+            let dossiers = self.screened(&knowledge, self.clock.now(), vec![(key, &history)]).await?;
             if dossiers.is_empty() {
                 return Ok(false);
             }

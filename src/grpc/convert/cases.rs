@@ -60,7 +60,7 @@ pub(crate) fn case_message(view: &CaseView) -> pb::Case {
         proposal: view.proposal.map(names::case_proposal).unwrap_or_default().into(),
         steps: view.steps.iter().map(step).collect(),
         possible_actions: view.possible.iter().map(|action| names::case_action(*action).into()).collect(),
-        policy_version: case.policy_version.clone(),
+        policy_version: case.policy_version.to_string(),
     }
 }
 
@@ -113,7 +113,7 @@ fn step(step: &Step) -> pb::CaseStep {
         note: step.note.clone(),
         files: step.files.iter().map(file).collect(),
         amount: yuan(step.amount),
-        policy_version: step.policy_version.clone(),
+        policy_version: step.policy_version.to_string(),
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn decision(reply: &Reply, caller: &Caller, knowledge: &Knowledge) ->
         outcome_id: answer.outcome_id.clone(),
         verdict: names::verdict(answer.verdict).into(),
         findings: seen.collect(),
-        policy_version: answer.policy_version.clone(),
+        policy_version: answer.policy_version.to_string(),
         decided_at: Some(timestamp(answer.decided_at)),
         ledger_as_of: Some(timestamp(answer.ledger_as_of)),
         purchases_as_of: answer.purchases_as_of.map(timestamp),

@@ -18,6 +18,7 @@ pub use summary::Summary;
 
 use crate::domain::case::{CaseName, Dossier, GroupBy};
 use crate::domain::code::CodeKey;
+use bytes::Bytes;
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ use table::Table;
 use tokio::sync::watch;
 
 /// A dossier in stored form that was told of and is not taken in yet.
-type Told = (u64, CodeKey, Vec<u8>);
+type Told = (u64, CodeKey, Bytes);
 
 /// The cases of one gateway.
 pub struct CaseIndex {
@@ -77,13 +78,13 @@ pub struct Page {
 impl CaseIndex {
     /// Takes note of dossiers in stored form, each with its place in the order of changes. Whoever waits for changes is
     /// woken once for all of them.
-    pub fn changed<'a>(&self, dossiers: impl IntoIterator<Item = (u64, &'a CodeKey, &'a [u8])>) {
+    pub fn changed<'a>(&self, dossiers: impl IntoIterator<Item = (u64, &'a CodeKey, &'a Bytes)>) {
         let mut newest = 0;
         {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             for (place, key, bytes) in dossiers {
                 if self.note(key, Dossier::is_open_in_stored(bytes)) {
-                    told.push((place, key.clone(), bytes.to_vec()));
+                    told.push((place, key.clone(), bytes.clone()));
                     newest = place.max(newest);
                 }
             }

@@ -155,18 +155,25 @@ fn new_cases_do_not_shift_the_pages_behind_a_cursor() {
     assert_eq!(second.cases, numbers);
 }
 
+/// Tells of dossiers in stored form, each with its place and the number of its code.
+fn tell(index: &CaseIndex, dossiers: &[(u64, u64, &[u8])]) {
+    let known = dossiers.iter().map(|(place, n, bytes)| (*place, code(*n), Bytes::copy_from_slice(bytes)));
+    let known: Vec<_> = known.collect();
+    index.changed(known.iter().map(|(place, key, bytes)| (*place, key, bytes)));
+}
+
 #[test]
 fn older_news_are_passed_over() {
     let index = CaseIndex::default();
     let dossier = |version| Dossier { version, ..Dossier::default() };
-    let told = |place, number, bytes: &[u8]| index.changed([(place, &code(number), bytes)]);
-    told(7, 1, &dossier(2).stored());
-    told(5, 1, &dossier(1).stored());
-    told(6, 2, &dossier(1).stored());
+    let told = |place, number, bytes: Vec<u8>| tell(&index, &[(place, number, &bytes)]);
+    told(7, 1, dossier(2).stored());
+    told(5, 1, dossier(1).stored());
+    told(6, 2, dossier(1).stored());
     assert_eq!(index.changed_behind(0, 10), [(6, code(2)), (7, code(1))]);
     assert_eq!(index.changed_behind(6, 10), [(7, code(1))]);
     assert_eq!(*index.last_place().borrow(), 7);
-    told(8, 3, b"\x09garbled");
+    told(8, 3, b"\x09garbled".to_vec());
     assert_eq!(index.garbled(), 1);
 }
 
@@ -176,7 +183,7 @@ fn what_may_have_a_dossier_or_an_open_case_is_known_once_all_were_told() {
     assert!(index.may_have_dossier(&code(1)) && index.may_have_open(&code(1)));
     let [open, closed, garbled] = [4, 3, 9];
     let mut last = index.last_place();
-    index.changed([(5, &code(1), &[open, 1][..]), (6, &code(2), &[closed, 1]), (4, &code(3), &[garbled])]);
+    tell(&index, &[(5, 1, &[open, 1]), (6, 2, &[closed, 1]), (4, 3, &[garbled])]);
     assert_eq!(*last.borrow_and_update(), 6);
     assert!(index.may_have_dossier(&code(4)) && index.may_have_open(&code(4)), "not all were told");
     index.complete();
@@ -190,9 +197,9 @@ fn what_may_have_a_dossier_or_an_open_case_is_known_once_all_were_told() {
     check(3, true, false);
     check(4, false, false);
     assert_eq!((index.open_count(), index.open_codes()), (1, vec![code(1)]));
-    index.changed([(7, &code(1), &[closed, 2][..]), (8, &code(2), &[open, 2])]);
+    tell(&index, &[(7, 1, &[closed, 2]), (8, 2, &[open, 2])]);
     assert_eq!((index.open_count(), index.open_codes()), (1, vec![code(2)]));
-    index.changed([]);
+    tell(&index, &[]);
     assert_eq!(*last.borrow_and_update(), 8);
 }
 
@@ -200,12 +207,13 @@ fn what_may_have_a_dossier_or_an_open_case_is_known_once_all_were_told() {
 fn who_told_of_a_dossier_finds_it_though_others_take_it_in_meanwhile() {
     let index = CaseIndex::default();
     let stored = Dossier { version: 1, ..Dossier::default() }.stored();
-    let tell = &|teller: u64| {
+    let index = &index;
+    let work = &|teller: u64| {
         for turn in 0..2_000 {
             let place = turn * 4 + teller + 1;
-            index.changed([(place, &code(place), &stored[..])]);
+            tell(index, &[(place, place, &stored)]);
             assert_eq!(index.changed_behind(place - 1, 1).first().map(|(found, _)| *found), Some(place));
         }
     };
-    std::thread::scope(|threads| (0..4).for_each(|teller| drop(threads.spawn(move || tell(teller)))));
+    std::thread::scope(|threads| (0..4).for_each(|teller| drop(threads.spawn(move || work(teller)))));
 }

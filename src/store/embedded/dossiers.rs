@@ -10,6 +10,7 @@ use crate::domain::code::CodeKey;
 use crate::store::log::PAYLOAD_LENGTH_BYTES;
 use crate::store::logged::Span;
 use crate::store::{Answering, CaseBook, DossierRow, DossierTold, Dossiers, LogEvent, Logged, StoreError};
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
@@ -49,7 +50,8 @@ pub(super) fn read_dossier(bytes: &[u8]) -> Result<Dossier, StoreError> {
 /// A row of the table, as it is handed over.
 pub(super) fn row_of(key: CodeKey, row: &[u8]) -> Result<(u64, DossierRow), StoreError> {
     let (place, bytes) = read_row(row)?;
-    Ok((place, DossierRow { key, version: version_of(bytes)?, bytes: bytes.to_vec(), expected: None }))
+    let (version, bytes) = (version_of(bytes)?, Bytes::copy_from_slice(bytes));
+    Ok((place, DossierRow { key, version, bytes, expected: None }))
 }
 
 fn version_of(bytes: &[u8]) -> Result<u32, StoreError> {
@@ -59,14 +61,14 @@ fn version_of(bytes: &[u8]) -> Result<u32, StoreError> {
 
 impl View {
     /// The dossier of a code in stored form, with its place in the order of changes.
-    fn dossier_bytes(&self, key: &CodeKey) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+    fn dossier_bytes(&self, key: &CodeKey) -> Result<Option<(u64, Bytes)>, StoreError> {
         let recent =
-            self.layers_ask(|layer| layer.dossiers.get(key).map(|entry| (entry.place, entry.bytes.to_vec())));
+            self.layers_ask(|layer| layer.dossiers.get(key).map(|entry| (entry.place, entry.bytes.clone())));
         if recent.is_some() {
             return Ok(recent);
         }
         let row = self.tables.dossiers.get(key.as_bytes()).map_err(unreadable)?;
-        row.map(|row| read_row(&row).map(|(place, bytes)| (place, bytes.to_vec()))).transpose()
+        row.map(|row| read_row(&row).map(|(place, bytes)| (place, Bytes::copy_from_slice(bytes)))).transpose()
     }
 
     pub fn dossier(&self, key: &CodeKey) -> Result<Option<Dossier>, StoreError> {
@@ -82,11 +84,14 @@ impl View {
         if let Some(version) = self.layers_ask(|layer| layer.dossiers.get(key).map(|entry| entry.version)) {
             return Ok(Some(version));
         }
+        if !self.tables.with_dossier.may_hold(key) {
+            return Ok(None);
+        }
         let row = self.tables.dossiers.get(key.as_bytes()).map_err(unreadable)?;
         row.map(|row| read_row(&row).and_then(|(_, bytes)| version_of(bytes))).transpose()
     }
 
-    /// Every dossier, handed over in batches until `take` wants no more.
+    /// Every dossier, handed over in batches until `take` wants no more. Once all were, it is known which codes have none.
     pub fn all_dossiers(&self, take: impl Fn(Vec<(u64, DossierRow)>) -> bool) -> Result<(), StoreError> {
         let mut recent: HashMap<CodeKey, DossierEntry> = HashMap::new();
         for layer in self.layers().iter().rev() {
@@ -97,6 +102,7 @@ impl View {
             let (key, value) = guard.into_inner().map_err(unreadable)?;
             let key = CodeKey::from_bytes(&key)
                 .ok_or_else(|| StoreError::Unreadable("a dossier has a key that is no code".to_owned()))?;
+            self.tables.with_dossier.add(1, [&key]);
             if recent.contains_key(&key) {
                 continue;
             }
@@ -105,8 +111,9 @@ impl View {
                 return Ok(());
             }
         }
+        self.tables.with_dossier.complete();
         for (key, entry) in recent {
-            let row = DossierRow { key, version: entry.version, bytes: entry.bytes.to_vec(), expected: None };
+            let row = DossierRow { key, version: entry.version, bytes: entry.bytes, expected: None };
             batch.push((entry.place, row));
         }
         take(batch);

@@ -112,6 +112,9 @@ impl Tables {
         let outcomes = layer.outcomes.iter().map(|row| Ok((outcome_key(row.key()), encode(&row.place)?)));
         put_run(&self.outcomes, outcomes.collect::<Result<_, StoreError>>()?)?;
         put_run(&self.documents, documents(layer))?;
+        // Before the rows: whoever finds none in memory asks here whether to look for one in the table.
+        let keys = layer.dossiers.iter().map(|row| row.key().clone());
+        self.with_dossier.add(layer.dossiers.len(), keys);
         let dossiers = layer.dossiers.iter().map(|row| (row.key().clone(), row.value().clone()));
         put_run(&self.dossiers, dossiers.collect())?;
         put_run(&self.positions, positions(layer)?)?;

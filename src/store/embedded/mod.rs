@@ -15,6 +15,7 @@ mod apply;
 mod dossiers;
 mod export;
 mod feed;
+mod fingerprints;
 mod flush;
 mod forget;
 mod import;

@@ -3,7 +3,7 @@
 
 use super::layer::Entries;
 use crate::store::fit::{check_bytes, check_change};
-use crate::store::{Change, EncodedEvent, LogEvent, StoreError, Swap};
+use crate::store::{Change, EncodedEvent, LogEvent, StoreError};
 
 /// An event with its bytes.
 pub(super) struct Prepared {
@@ -17,10 +17,7 @@ impl Prepared {
         check_change(change)?;
         let event = LogEvent::of_change(change);
         let encoded = encode(event.encode())?;
-        let mut event = event.swaps(
-            |history| Swap { expected: None, version: history.version },
-            |outcome| Swap { expected: None, version: outcome.version },
-        );
+        let mut event = event.written(&encoded);
         for ((_, swap), claim) in event.claims.iter_mut().zip(&change.claims) {
             swap.expected = claim.expected;
         }

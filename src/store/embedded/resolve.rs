@@ -17,6 +17,9 @@ use foldhash::quality::RandomState;
 use jiff::Timestamp;
 use std::collections::HashMap;
 
+/// The most rows for which an emptied map keeps room.
+const KEPT_ROOM_MAX: usize = 4096;
+
 /// What the changes of a group leave behind, before they are in the tables.
 #[derive(Default)]
 pub(super) struct Overlay {
@@ -28,7 +31,27 @@ pub(super) struct Overlay {
     registry_version: Option<u64>,
 }
 
+/// An emptied map keeps its room, unless an import has made it large: to empty it would cost every group after.
+fn emptied<K, V>(mut map: HashMap<K, V, RandomState>) -> HashMap<K, V, RandomState> {
+    if map.capacity() > KEPT_ROOM_MAX {
+        return HashMap::default();
+    }
+    map.clear();
+    map
+}
+
 impl Overlay {
+    /// The same without anything in it, for the next group.
+    pub fn emptied(self) -> Self {
+        let Self { claims, outcomes, dossiers, .. } = self;
+        Self {
+            claims: emptied(claims),
+            outcomes: emptied(outcomes),
+            dossiers: emptied(dossiers),
+            ..Self::default()
+        }
+    }
+
     /// Takes in a change, or refuses it as a conflict.
     pub fn resolve_change(&mut self, view: &View, change: &Entries) -> Result<(), CommitError> {
         for (key, swap) in &change.claims {

@@ -1,6 +1,7 @@
 //! The tables, derived from the log: their names, keys and encodings.
 
 use super::OpenError;
+use super::fingerprints::Fingerprints;
 use crate::domain::claim::PaperKey;
 use crate::domain::outcome::RequestKey;
 use crate::domain::party::{InstitutionCode, Pool};
@@ -13,6 +14,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Between the parts of a key; no part may hold it.
 const SEPARATOR: u8 = 0x1f;
@@ -36,6 +38,8 @@ pub(super) struct Tables {
     pub documents: Keyspace,
     /// Code → place in the order of changes, dossier.
     pub dossiers: Keyspace,
+    /// Codes with a row in `dossiers`.
+    pub with_dossier: Arc<Fingerprints>,
     /// Purchase identity → record.
     pub purchases: Keyspace,
     /// Pool, catalogue code → position.
@@ -93,6 +97,7 @@ impl Tables {
             outcomes: table("outcomes")?,
             documents: table("documents")?,
             dossiers: table("dossiers")?,
+            with_dossier: Arc::default(),
             purchases: table("purchases")?,
             positions: table("positions")?,
             tallies: table("tallies")?,

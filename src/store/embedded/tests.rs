@@ -10,6 +10,7 @@
 )]
 
 mod closing;
+mod dossiers;
 mod files;
 mod group;
 mod log_faults;

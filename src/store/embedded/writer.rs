@@ -47,6 +47,8 @@ pub(super) struct Writer {
     options: EmbeddedOptions,
     state: watch::Sender<StoreState>,
     follower: Option<Arc<dyn ClaimFollower>>,
+    /// The one of the group before, emptied: what it has grown to is about what the next one needs.
+    overlay: Overlay,
 }
 
 /// What was collected for one sync.
@@ -81,7 +83,7 @@ impl Writer {
         options: EmbeddedOptions,
         state: watch::Sender<StoreState>,
     ) -> Self {
-        Self { directory, view, flusher, log, options, state, follower: None }
+        Self { directory, view, flusher, log, options, state, follower: None, overlay: Overlay::default() }
     }
 
     /// Works until every sender is gone, then closes the tables.
@@ -147,8 +149,8 @@ impl Writer {
 
     /// The changes that wait, up to the limits of a group. Registry rows make a group of their own: they read
     /// positions, and must see what was added before them.
-    fn collect(&self, first: Job, waiting: &mut mpsc::Receiver<Job>) -> (Group, Option<Job>) {
-        let mut group = Group::default();
+    fn collect(&mut self, first: Job, waiting: &mut mpsc::Receiver<Job>) -> (Group, Option<Job>) {
+        let mut group = Group { overlay: std::mem::take(&mut self.overlay), ..Group::default() };
         let alone = matches!(first, Job::Rows(..));
         self.take(&mut group, first);
         while !alone && group.has_room(&self.options) {
@@ -232,6 +234,7 @@ impl Writer {
 
     /// Makes the group durable, applies it, answers everybody.
     fn finish(&mut self, group: Group) {
+        self.overlay = group.overlay.emptied();
         let result = if group.events.is_empty() { Ok(()) } else { self.write(group.events, group.encoded) };
         for answer in group.answers {
             answer(result.clone());

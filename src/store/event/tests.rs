@@ -1,6 +1,7 @@
 //! What is on disk stays readable: one event of everything, compared with the bytes that it was first written as.
 
 use super::*;
+use crate::domain::case::{Attempt, Details};
 use crate::domain::claim::{ConflictKind, Event, PaperKey, Part, ReturnEvent, SaleEvent, SaleStatus};
 use crate::domain::code::{Scan, ScanRules, read};
 use crate::domain::document::{Document, Line};
@@ -33,8 +34,8 @@ fn code(text: &str) -> CodeKey {
     }
 }
 
-fn history() -> History {
-    let sale = SaleEvent {
+fn sale() -> SaleEvent {
+    SaleEvent {
         institution: institution(),
         document: Some(PaperKey(7)),
         visit: None,
@@ -47,7 +48,10 @@ fn history() -> History {
         },
         status: SaleStatus::Held { expires_at: moment(1_800) },
         first_findings: vec![(ConflictKind::Duplicate(DuplicateClass::SplitOverdraw), Role::Later)],
-    };
+    }
+}
+
+fn history() -> History {
     let back = ReturnEvent {
         institution: institution(),
         document: None,
@@ -56,7 +60,7 @@ fn history() -> History {
         received_at: moment(3),
         units: None,
     };
-    History { version: 2, events: vec![Event::Sale(sale), Event::Return(back)] }
+    History { version: 2, events: vec![Event::Sale(sale()), Event::Return(back)] }
 }
 
 fn outcome() -> Outcome {
@@ -168,8 +172,12 @@ fn tally() -> (TallyKey, Tally) {
 
 /// An event that says something of every kind.
 pub(super) fn everything() -> LogEvent {
-    let row =
-        DossierRow { key: code("83003850000000131888"), version: 2, bytes: vec![1, 2, 3], expected: None };
+    let row = DossierRow {
+        key: code("83003850000000131888"),
+        version: 2,
+        bytes: Bytes::from_static(&[1, 2, 3]),
+        expected: None,
+    };
     LogEvent { dossiers: vec![row], tallies: vec![tally()], ..event() }
 }
 
@@ -181,10 +189,37 @@ fn an_event_with_dossiers_or_tallies_has_a_format_of_its_own() {
         let EncodedEvent { bytes, dossiers, .. } = event.encode().unwrap();
         assert_eq!(bytes.first(), Some(&EVENT_FORMAT_WITH_CASES));
         let places: Vec<&[u8]> = dossiers.into_iter().map(|place| &bytes[place]).collect();
-        assert_eq!(places, event.dossiers.iter().map(|row| row.bytes.as_slice()).collect::<Vec<_>>());
+        assert_eq!(places, event.dossiers.iter().map(|row| &row.bytes[..]).collect::<Vec<_>>());
         assert_eq!(LogEvent::decode(&bytes).unwrap(), event);
         assert!(LogEvent::decode(&bytes[..bytes.len() - 1]).is_err());
     }
+}
+
+#[test]
+fn a_dossier_is_written_as_its_row_is() {
+    // Lengths of one byte, of the usual two, and of three.
+    let dossiers = [0, 2, 300].map(|attempts: usize| {
+        let details = || Details { operator: Some("1".repeat(64)), ..Details::default() };
+        let attempt = || Attempt { sale: sale(), details: details() };
+        Dossier { version: 3, attempts: (0..attempts).map(|_| attempt()).collect(), ..Dossier::default() }
+    });
+    let change = |dossier| DossierChange { key: code("83003850000000131888"), expected: Some(2), dossier };
+    let change = Change { dossiers: dossiers.map(change).into(), ..Change::default() };
+    let row = |change: &DossierChange| DossierRow {
+        key: change.key.clone(),
+        version: 3,
+        bytes: change.dossier.stored().into(),
+        expected: Some(2),
+    };
+    let rows: LogEvent =
+        LogEvent { dossiers: change.dossiers.iter().map(row).collect(), ..LogEvent::default() };
+    let lengths: Vec<usize> = rows.dossiers.iter().map(|row| row.bytes.len()).collect();
+    assert!(matches!(lengths[..], [..128, 128..16_384, _]), "{lengths:?}");
+    assert!(lengths[2] >= 16_384, "{lengths:?}");
+    let event = LogEvent::of_change(&change);
+    let encoded = event.encode().unwrap();
+    assert_eq!(encoded, rows.encode().unwrap());
+    assert_eq!(event.written(&encoded).dossiers, rows.dossiers);
 }
 
 #[test]

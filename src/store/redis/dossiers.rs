@@ -18,6 +18,7 @@ use crate::domain::case::Dossier;
 use crate::domain::code::CodeKey;
 use crate::store::logged::Span;
 use crate::store::{Answering, CaseBook, DossierRow, DossierTold, Dossiers, LogEvent, Logged, StoreError};
+use bytes::Bytes;
 use jiff::Timestamp;
 use redis::Cmd;
 use std::sync::{Arc, PoisonError};
@@ -114,7 +115,7 @@ impl Shared {
                 Shown::Nothing => None,
                 Shown::This(value) => {
                     let (version, bytes) = value.stored().ok_or_else(garbled)?;
-                    Some(DossierRow { key, version, bytes: bytes.to_vec(), expected: None })
+                    Some(DossierRow { key, version, bytes: Bytes::copy_from_slice(bytes), expected: None })
                 }
             });
         }
@@ -209,5 +210,5 @@ impl CaseBook for RedisStore {
 /// What stands as a row of Redis, for a move.
 pub(super) fn read_moved(key: &[u8], version: u32, bytes: &[u8]) -> Result<DossierRow, StoreError> {
     let key = CodeKey::from_bytes(key).ok_or_else(garbled)?;
-    Ok(DossierRow { key, version, bytes: bytes.to_vec(), expected: None })
+    Ok(DossierRow { key, version, bytes: Bytes::copy_from_slice(bytes), expected: None })
 }

@@ -208,7 +208,7 @@ impl Shared {
             kept.push(Kept { place: Place::Record(tag, key), value, kind: Kind::Purchase });
         }
         for row in &event.dossiers {
-            let value = Value::Stored { by: id, version: row.version, bytes: row.bytes.clone() };
+            let value = Value::Stored { by: id, version: row.version, bytes: row.bytes.to_vec() };
             kept.push(Kept { place: dossiers::place_of(layout, &row.key), value, kind: Kind::Dossier });
         }
         let mut batch = Batch::default();

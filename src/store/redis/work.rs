@@ -53,9 +53,8 @@ impl Work {
         let claims = change.claims.iter().map(|claim| (&claim.key, &claim.history, claim.expected));
         let outcomes = change.outcomes.iter().map(|o| (&o.key, o.outcome.version, o.expected));
         let mut intents = intents_of(&shared.ledger.layout, &encoded, claims, outcomes);
+        let event = event.written(&encoded);
         intents.extend(dossier_intents(&shared.ledger.layout, &event.dossiers));
-        let settled = |version| Swap { expected: None, version };
-        let event = event.swaps(|history| settled(history.version), |outcome| settled(outcome.version));
         Ok(Self { intents, rows: None, event, encoded })
     }
 
@@ -114,7 +113,7 @@ fn dossier_intents(layout: &Layout, rows: &[DossierRow]) -> impl Iterator<Item =
     rows.iter().map(|row| Intent {
         place: dossiers::place_of(layout, &row.key),
         expected: row.expected,
-        wanted: Wanted::Stored { version: row.version, bytes: row.bytes.clone() },
+        wanted: Wanted::Stored { version: row.version, bytes: row.bytes.to_vec() },
     })
 }
 

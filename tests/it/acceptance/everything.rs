@@ -116,7 +116,7 @@ pub async fn everything(store: &dyn Store) -> Everything {
 
 async fn dossiers(store: &dyn Store) -> Vec<(CodeKey, u32, Vec<u8>)> {
     let found = super::cases::all(store).await.into_iter();
-    let mut found: Vec<_> = found.map(|(_, row)| (row.key, row.version, row.bytes)).collect();
+    let mut found: Vec<_> = found.map(|(_, row)| (row.key, row.version, row.bytes.to_vec())).collect();
     found.sort();
     found
 }

@@ -97,7 +97,7 @@ pub fn outcome(note: &str) -> Outcome {
         outcome_id: format!("outcome of {note}"),
         verdict: Verdict::Remind,
         findings: vec![finding],
-        policy_version: "0123456789abcdef".to_owned(),
+        policy_version: "0123456789abcdef".into(),
         decided_at: moment(2),
         ledger_as_of: moment(2),
         purchases_as_of: None,

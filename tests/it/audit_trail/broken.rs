@@ -64,7 +64,8 @@ async fn a_trail_that_was_changed_is_said_and_goes_on() {
         text.lines().any(|found| found == line).then_some(())
     })
     .await;
-    assert!(page(&gateway.pages, "/ready").0.contains("200"), "counters go on");
+    eventually("counters go on", || async { page(&gateway.pages, "/ready").0.contains("200").then_some(()) })
+        .await;
     let mut registry = RegistryServiceClient::new(connect(&gateway.address).await);
     let another = pb::LoadInstitutionsRequest { institution: Some(institution("P12010100099")) };
     registry.load_institutions(tokio_stream::iter([another])).await.expect("it is loaded, and recorded");

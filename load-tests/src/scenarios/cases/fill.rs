@@ -85,7 +85,7 @@ impl Filler<'_> {
             history: &history,
             lens: lens(now, settings, None),
             rules: &settings.cases,
-            policy_version: "0123456789abcdef",
+            policy_version: &"0123456789abcdef".into(),
             makers_error: None,
             catalog_code: Some(&catalog_code),
             details: &details,

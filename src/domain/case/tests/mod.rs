@@ -92,7 +92,7 @@ impl Box1 {
     }
 
     pub fn attempted(&mut self, who: u64, document: u64, at: i64) -> &mut Self {
-        self.dossier.attempt(Attempt { sale: sale(who, document, at, at), details: Details::default() });
+        self.dossier.attempt(sale(who, document, at, at), Details::default());
         self.screen(at)
     }
 
@@ -113,7 +113,7 @@ impl Box1 {
             history: &self.history,
             lens: lens(now),
             rules: &rules,
-            policy_version: "p",
+            policy_version: &"p".into(),
             makers_error: self.makers_error,
             catalog_code: None,
             details: &names,
@@ -171,6 +171,6 @@ pub(super) fn deed(by: ActorKind, name: &str, action: Action, at: i64) -> Deed {
         at: moment(at),
         note: "because".to_owned(),
         files: Vec::new(),
-        policy_version: "p".to_owned(),
+        policy_version: "p".into(),
     }
 }

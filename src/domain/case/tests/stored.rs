@@ -40,7 +40,7 @@ fn full() -> Dossier {
         quantity: Some("-1.50".parse().unwrap()),
         amount: Some("79228162514264337593543950335".parse().unwrap()),
         settlement_id: Some("S".to_owned()),
-        policy_version: Some("p".to_owned()),
+        policy_version: Some("p".into()),
         verdict: Some(Verdict::Block),
     };
     let part = Part::Draw { line: 254, line_quantity: Some(Decimal::new(105, 1)), units: Some(Decimal::ONE) };
@@ -72,7 +72,7 @@ fn full() -> Dossier {
         note: "复核".to_owned(),
         files: vec![FileReference { name: "a".to_owned(), sha256: "0".repeat(64), size_bytes: u64::MAX }],
         amount: Some(Decimal::new(1750, 2)),
-        policy_version: "p".to_owned(),
+        policy_version: "p".into(),
     };
     let case = Case {
         number: 1,
@@ -80,7 +80,7 @@ fn full() -> Dossier {
         state: CaseState::Closed,
         opened_at: moment(1),
         changed_at: moment(5),
-        policy_version: "p".to_owned(),
+        policy_version: "p".into(),
         catalog_code: Some("XA01".to_owned()),
         involved: vec![involved.clone(), Involved { details: Details::default(), ..involved }],
         further: 3,

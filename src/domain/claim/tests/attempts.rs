@@ -1,9 +1,10 @@
 //! A blocked attempt meets what it would meet if it had been recorded, wherever it stands in the order of events.
 
 use super::steps::{late, timely};
-use super::truth::{Truth, lens};
+use super::truth::{Truth, institution, lens, moment};
 use crate::domain::claim::{
-    Collision, ConflictKind, Event, History, Picture, SaleEvent, SaleName, SaleStatus,
+    Collision, ConflictKind, Event, History, Lens, PaperKey, Part, Picture, SaleEvent, SaleName, SaleStatus,
+    Standing,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -35,6 +36,60 @@ fn met_if_recorded(mut events: Vec<Event>, sale: &SaleEvent) -> Option<Met> {
     Some(met_by(&recorded.picture(std::iter::empty(), &lens()), at))
 }
 
+/// What a judgement folded of a sale pictures it as a fold of its own does, recorded or blocked.
+fn check_folded(past: &History, sold: &SaleEvent, blocked: &Picture) -> Result<(), TestCaseError> {
+    let Standing::New { folded: Some(folded), .. } = past.standing_of(sold, &lens()) else { return Ok(()) };
+    if let Some(picture) = folded.attempted(past, sold, &lens()) {
+        prop_assert_eq!(&picture, blocked);
+    }
+    let recorded = past.with(Event::Sale(sold.clone()));
+    prop_assert_eq!(folded.recorded(&recorded, &lens()), Some(recorded.picture(std::iter::empty(), &lens())));
+    Ok(())
+}
+
+#[test]
+fn what_a_judgement_folded_is_enough_for_the_sale_behind_all_others_alone() {
+    let [first, second, third] = [1, 2, 3].map(|n| sale(n, i64::try_from(n).unwrap()));
+    let past = history(vec![Event::Sale(first.clone())]);
+    let Standing::New { folded: Some(folded), .. } = past.standing_of(&second, &lens()) else { panic!() };
+    let blocked = past.picture([&second].into_iter(), &lens());
+    assert_eq!(blocked.collisions.len(), 1);
+    assert_eq!(folded.attempted(&past, &second, &lens()), Some(blocked));
+    let recorded = past.with(Event::Sale(second.clone()));
+    let pictured = recorded.picture(std::iter::empty(), &lens());
+    assert_eq!(folded.recorded(&recorded, &lens()), Some(pictured));
+
+    // Another attempt, one more event, another moment, a hold: none of them was folded.
+    assert_eq!(folded.attempted(&past, &third, &lens()), None);
+    assert_eq!(folded.attempted(&recorded, &second, &lens()), None);
+    assert_eq!(folded.recorded(&past, &lens()), None);
+    let later = Lens { now: third.occurred_at, ..lens() };
+    assert_eq!(folded.attempted(&past, &second, &later), None);
+    assert_eq!(folded.recorded(&recorded, &later), None);
+    let held = SaleStatus::Held { expires_at: third.occurred_at };
+    let held = past.with(Event::Sale(SaleEvent { status: held, ..second }));
+    assert_eq!(folded.recorded(&held, &lens()), None);
+
+    // One that happened before what is on record stands between others.
+    let past = history(vec![Event::Sale(third)]);
+    let Standing::New { folded: Some(folded), .. } = past.standing_of(&first, &lens()) else { panic!() };
+    assert_eq!(folded.attempted(&past, &first, &lens()), None);
+}
+
+/// A box of its own document, sold at a minute.
+fn sale(document: u64, minute: i64) -> SaleEvent {
+    SaleEvent {
+        institution: institution(0),
+        document: Some(PaperKey(document)),
+        visit: None,
+        occurred_at: moment(minute),
+        received_at: moment(minute),
+        part: Part::Whole,
+        status: SaleStatus::Sold,
+        first_findings: Vec::new(),
+    }
+}
+
 fn check(truth: &Truth) -> Result<(), TestCaseError> {
     let events = truth.events();
     for (at, event) in events.iter().enumerate() {
@@ -51,6 +106,7 @@ fn check(truth: &Truth) -> Result<(), TestCaseError> {
             let at = picture.sales.iter().enumerate().filter(|(_, sale)| sale.is_attempt);
             at.map(|(at, _)| met_by(picture, at)).collect()
         };
+        check_folded(&past, &sold, &once)?;
         prop_assert_eq!(attempts(&once), expected.iter().cloned().collect::<Vec<_>>());
         prop_assert_eq!(attempts(&twice), expected.iter().chain(&expected).cloned().collect::<Vec<_>>());
     }

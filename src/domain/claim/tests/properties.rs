@@ -143,7 +143,7 @@ proptest! {
                 past.sales[at].messages.push(message.clone());
                 let firm = sorted(past.clashes(&past.sales[at], false));
                 let waits = firm.is_empty() && !past.clashes(&past.sales[at], true).is_empty();
-                let Standing::New { conflicts, undecided_until } = standing else {
+                let Standing::New { conflicts, undecided_until, folded: _ } = standing else {
                     return Err(TestCaseError::fail(format!("{standing:?}")));
                 };
                 prop_assert_eq!(told(&conflicts), firm);
