@@ -1,4 +1,4 @@
-//! The index, and the layers of the embedded store, among threads that take turns in every order a model checker can
+//! The index, and the layers and versions of the embedded store, among threads that take turns in every order a model checker can
 //! think of: the rooms are compiled here with the checker's locks and atomics in the place of the standard ones.
 //!
 //! The ledger beside it is a model with the order that the writer thread keeps: the log, then whoever follows, then
@@ -24,6 +24,10 @@ mod index;
 #[path = "../../src/store/embedded/layers.rs"]
 mod layers;
 
+#[path = "../../src/store/embedded/versions.rs"]
+#[allow(unreachable_pub, reason = "a room of the embedded store")]
+mod stands;
+
 /// Locks and atomics that the checker steers.
 mod sync {
     pub use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,6 +37,7 @@ mod sync {
 
 mod ledger;
 mod memory;
+mod versions;
 
 use index::{Index, IndexOptions, Seen};
 use jiff::Timestamp;

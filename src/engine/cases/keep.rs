@@ -86,9 +86,9 @@ impl<'a> Docket<'a> {
 }
 
 /// The dossiers of some codes, in the order in which they were asked for.
-struct Standing(Peekable<Zip<IntoIter<CodeKey>, IntoIter<Option<Dossier>>>>);
+struct OnFile(Peekable<Zip<IntoIter<CodeKey>, IntoIter<Option<Dossier>>>>);
 
-impl Standing {
+impl OnFile {
     /// The dossier of the next code.
     fn of(&mut self, key: &CodeKey) -> Option<Dossier> {
         self.0.next_if(|(known, _)| known == key).and_then(|(_, dossier)| dossier)
@@ -150,10 +150,10 @@ impl Engine {
             return Ok(Vec::new());
         }
         let collided_keys = all_collided.iter().map(|collided| &collided.key);
-        let mut standing = self.standing(touched.iter().map(|(key, _)| *key).chain(collided_keys)).await?;
+        let mut on_file = self.on_file(touched.iter().map(|(key, _)| *key).chain(collided_keys)).await?;
         let mut changes = Vec::with_capacity(touched.len() + all_collided.len());
         for touched in touched {
-            changes.extend(self.screen_code(&facts.knowledge, facts.now, touched, &mut standing).await?);
+            changes.extend(self.screen_code(&facts.knowledge, facts.now, touched, &mut on_file).await?);
         }
         let brought = document_of(asked.body).map(|document| Brought {
             request_id: &asked.key.request_id,
@@ -163,7 +163,7 @@ impl Engine {
         });
         let mut all_collided = all_collided.into_iter();
         while let Some(collided) = all_collided.next() {
-            let stands = standing.of(&collided.key);
+            let stands = on_file.of(&collided.key);
             // Of a code on several lines the last one speaks.
             let is_last = all_collided.as_slice().iter().all(|later| later.key != collided.key);
             let Some(touched) = history_of(&collided, judgement, facts).filter(|_| is_last) else { continue };
@@ -185,19 +185,19 @@ impl Engine {
         if touched.is_empty() || !self.keeps_books {
             return Ok(Vec::new());
         }
-        let mut standing = self.standing(touched.iter().map(|(key, _)| *key)).await?;
+        let mut on_file = self.on_file(touched.iter().map(|(key, _)| *key)).await?;
         let mut changes = Vec::with_capacity(touched.len());
         for touched in touched {
-            changes.extend(self.screen_code(knowledge, now, touched, &mut standing).await?);
+            changes.extend(self.screen_code(knowledge, now, touched, &mut on_file).await?);
         }
         Ok(changes)
     }
 
     /// The dossiers of those codes that have one.
-    async fn standing(&self, keys: impl Iterator<Item = &CodeKey>) -> Result<Standing, EngineError> {
+    async fn on_file(&self, keys: impl Iterator<Item = &CodeKey>) -> Result<OnFile, EngineError> {
         let keys: Vec<CodeKey> = keys.filter(|key| self.may_have_dossier(key)).cloned().collect();
         let dossiers = if keys.is_empty() { Vec::new() } else { self.store.dossiers(&keys).await? };
-        Ok(Standing(keys.into_iter().zip(dossiers).peekable()))
+        Ok(OnFile(keys.into_iter().zip(dossiers).peekable()))
     }
 
     /// Whether the store must be asked for the dossier of a code. A store that nobody else writes tells of each before
@@ -212,9 +212,9 @@ impl Engine {
         knowledge: &Knowledge,
         now: Timestamp,
         touched: Touched<'_>,
-        standing: &mut Standing,
+        on_file: &mut OnFile,
     ) -> Result<Option<DossierChange>, EngineError> {
-        let stands = standing.of(touched.0);
+        let stands = on_file.of(touched.0);
         self.screen_dossier(knowledge, now, touched, stands).await
     }
 

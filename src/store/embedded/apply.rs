@@ -5,7 +5,7 @@ use super::layer::{Entries, Layer};
 use super::tables::{REGISTRY_VERSION, awaited_key, encode, unreadable};
 use super::view::View;
 use crate::store::log::PAYLOAD_LENGTH_BYTES;
-use crate::store::{EncodedEvent, PositionDelta, StoreError};
+use crate::store::{EncodedEvent, StoreError};
 
 /// A logged event: its position in the log, what it says, its bytes.
 pub(super) type Logged = (u64, Entries, EncodedEvent);
@@ -62,22 +62,25 @@ impl View {
         Ok(event.registry.len() + usize::from(event.registry_version.is_some()))
     }
 
-    /// Adds are not idempotent by nature: each row knows the place in the log up to which it is added up.
+    /// Adds are not idempotent by nature: each row knows the place in the log up to which it is added up, and is told of
+    /// an event once all of it is added, which may name a position more than once.
     fn add_to_positions(&self, layer: &Layer, event: &Entries, at: u64) -> Result<(), StoreError> {
         let mut touched = Vec::with_capacity(event.adds.len());
         for (pool, catalog_code, delta) in &event.adds {
-            let mut row = self.position(pool, catalog_code)?;
-            if row.applied > at {
-                continue;
-            }
-            match delta {
-                PositionDelta::Sold(units) => row.position.sold += units,
-                PositionDelta::Bought(source, units, records) => {
-                    row.position.count(*source, *units, *records)
+            let added = match layer.add_to_position(pool, catalog_code, delta, at) {
+                Some(added) => added,
+                None => {
+                    let mut row = self.position(pool, catalog_code)?;
+                    let added = row.add(delta, at);
+                    if added {
+                        layer.put_position(pool, catalog_code, row);
+                    }
+                    added
                 }
+            };
+            if added {
+                touched.push((pool, catalog_code));
             }
-            touched.push((pool, catalog_code));
-            layer.put_position(pool, catalog_code, row);
         }
         for (pool, catalog_code) in touched {
             layer.mark_applied(pool, catalog_code, at + 1);

@@ -81,7 +81,7 @@ impl View {
     }
 
     pub fn dossier_version(&self, key: &CodeKey) -> Result<Option<u32>, StoreError> {
-        if let Some(version) = self.layers_ask(|layer| layer.dossiers.get(key).map(|entry| entry.version)) {
+        if let Some(version) = self.layers_ask(|layer| layer.dossier_version(key)) {
             return Ok(Some(version));
         }
         if !self.tables.with_dossier.may_hold(key) {

@@ -1,7 +1,7 @@
 //! A move into a directory: pieces go through the writer like every change, so that log and tables say the same.
 
 use super::EmbeddedStore;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Proposed};
 use super::tables::{REGISTRY_VERSION, get};
 use super::writer::Job;
 use crate::domain::purchase::PurchaseRecord;
@@ -38,8 +38,8 @@ impl Movable for EmbeddedStore {
             if event.is_empty() {
                 return Ok(());
             }
-            let prepared = Box::new(Prepared::of_event(event)?);
-            Ok(self.ask(|reply| Job::Commit(prepared, reply)).await?)
+            let proposed = Box::new(Proposed::of(Prepared::of_event(event)?, &self.view)?);
+            Ok(self.ask(|reply| Job::Commit(proposed, reply)).await?)
         })
     }
 

@@ -4,12 +4,13 @@
 //! Rows do not copy what the log was given: a history and an outcome are places in its bytes.
 
 use super::tables::{PositionRow, TallyRow, decode};
+use super::versions::Reaching;
 use crate::domain::claim::{History, PaperKey};
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::{Outcome, RequestKey};
 use crate::domain::party::{InstitutionCode, Pool};
 use crate::domain::tally::{Tally, TallyKey};
-use crate::store::{EncodedEvent, LogEvent, StoreError, Swap};
+use crate::store::{EncodedEvent, LogEvent, PositionDelta, StoreError, Swap};
 use bytes::Bytes;
 use foldhash::quality::RandomState;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,12 @@ pub(super) struct Layer {
     weight: AtomicU64,
 }
 
+impl Reaching for Layer {
+    fn from(&self) -> u64 {
+        self.from
+    }
+}
+
 impl Layer {
     pub fn new(from: u64) -> Self {
         Self {
@@ -128,6 +135,18 @@ impl Layer {
         Ok(())
     }
 
+    pub fn claim_version(&self, key: &CodeKey) -> Option<u32> {
+        self.claims.get(key).map(|row| row.version)
+    }
+
+    pub fn outcome_version(&self, key: &RequestKey) -> Option<u32> {
+        self.outcomes.get(key).map(|row| row.place.version)
+    }
+
+    pub fn dossier_version(&self, key: &CodeKey) -> Option<u32> {
+        self.dossiers.get(key).map(|entry| entry.version)
+    }
+
     pub fn history(&self, key: &CodeKey) -> Result<Option<History>, StoreError> {
         self.claims.get(key).map(|row| decode(&row.bytes)).transpose()
     }
@@ -138,6 +157,19 @@ impl Layer {
 
     pub fn position(&self, pool: &Pool, catalog_code: &str) -> Option<PositionRow> {
         self.positions.get(pool).and_then(|rows| rows.get(catalog_code).cloned())
+    }
+
+    /// Adds to a position what stands at `at` in the log, where it is not added yet; gives whether it was. `None` = the
+    /// layer does not hold it yet.
+    pub fn add_to_position(
+        &self,
+        pool: &Pool,
+        catalog_code: &str,
+        delta: &PositionDelta,
+        at: u64,
+    ) -> Option<bool> {
+        let mut rows = self.positions.get_mut(pool)?;
+        rows.get_mut(catalog_code).map(|row| row.add(delta, at))
     }
 
     pub fn put_position(&self, pool: &Pool, catalog_code: &str, row: PositionRow) {

@@ -28,6 +28,7 @@ mod tables;
 mod tallies;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 mod writer;
 

@@ -2,6 +2,7 @@
 //! writer compares versions and appends bytes.
 
 use super::layer::Entries;
+use super::view::View;
 use crate::store::fit::{check_bytes, check_change};
 use crate::store::{Change, EncodedEvent, LogEvent, StoreError};
 
@@ -9,6 +10,26 @@ use crate::store::{Change, EncodedEvent, LogEvent, StoreError};
 pub(super) struct Prepared {
     pub event: Entries,
     pub encoded: EncodedEvent,
+}
+
+/// What somebody wants to change.
+pub(super) struct Proposed {
+    pub prepared: Prepared,
+    /// Where the log ended before it was [compared](View::check) with everything that stands.
+    pub checked: Option<u64>,
+}
+
+impl Proposed {
+    /// A change, compared with what stands.
+    pub fn of_change(change: &Change, view: &View) -> Result<Self, StoreError> {
+        Self::of(Prepared::of_change(change)?, view)
+    }
+
+    /// An event, as [`of_change`](Self::of_change).
+    pub fn of(prepared: Prepared, view: &View) -> Result<Self, StoreError> {
+        let checked = view.check(&prepared.event)?;
+        Ok(Self { prepared, checked })
+    }
 }
 
 impl Prepared {

@@ -1,7 +1,7 @@
 //! The embedded store behind the store traits.
 
 use super::EmbeddedStore;
-use super::prepare::Prepared;
+use super::prepare::Proposed;
 use super::tables::{REGISTRY_VERSION, awaited_prefix, decode, get, unreadable};
 use super::writer::Job;
 use crate::domain::claim::{History, PaperKey};
@@ -63,8 +63,8 @@ impl ClaimLedger for EmbeddedStore {
 
     fn commit<'a>(&'a self, change: &'a Change) -> Answering<'a, Result<(), CommitError>> {
         Box::pin(async move {
-            let prepared = Box::new(Prepared::of_change(change)?);
-            self.ask(|reply| Job::Commit(prepared, reply)).await
+            let proposed = Box::new(Proposed::of_change(change, &self.view)?);
+            self.ask(|reply| Job::Commit(proposed, reply)).await
         })
     }
 

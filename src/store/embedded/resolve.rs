@@ -1,8 +1,9 @@
 //! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
 //! them into log events.
 
-use super::layer::Entries;
+use super::layer::{Entries, Layer};
 use super::tables::{REGISTRY_VERSION, get};
+use super::versions::{Recent, Stands};
 use super::view::View;
 use crate::domain::code::CodeKey;
 use crate::domain::outcome::RequestKey;
@@ -12,7 +13,7 @@ use crate::domain::registry::RegistryRow;
 use crate::store::derive::{add_record, load_status, regroup, regrouped};
 use crate::store::event::RegistryMoment;
 use crate::store::fit::{check_records, check_rows};
-use crate::store::{CommitError, LoadStatus, LogEvent};
+use crate::store::{CommitError, LoadStatus, LogEvent, StoreError};
 use foldhash::quality::RandomState;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -29,6 +30,21 @@ pub(super) struct Overlay {
     purchases: HashMap<String, PurchaseRecord>,
     registry: HashMap<String, RegistryRow>,
     registry_version: Option<u64>,
+}
+
+/// Refuses what expects another version than stands: in the group, since it was checked, or at all.
+fn compare(
+    expected: Option<u32>,
+    in_group: Option<&u32>,
+    since: impl FnOnce() -> Stands,
+    all: impl FnOnce() -> Result<Option<u32>, StoreError>,
+) -> Result<(), CommitError> {
+    let stands = match in_group.map_or_else(since, |version| Stands::At(*version)) {
+        Stands::At(version) => Some(version),
+        Stands::AsChecked => return Ok(()),
+        Stands::Unknown => all()?,
+    };
+    if stands == expected { Ok(()) } else { Err(CommitError::Conflict) }
 }
 
 /// An emptied map keeps its room, unless an import has made it large: to empty it would cost every group after.
@@ -52,34 +68,25 @@ impl Overlay {
         }
     }
 
-    /// Takes in a change, or refuses it as a conflict.
-    pub fn resolve_change(&mut self, view: &View, change: &Entries) -> Result<(), CommitError> {
+    /// Takes in a change, or refuses it as a conflict. `checked` = where the log ended before it was
+    /// [compared](View::check) with everything, `recent` = what is in memory now.
+    pub fn resolve_change(
+        &mut self,
+        (view, recent): (&View, &Recent<Layer>),
+        change: &Entries,
+        checked: Option<u64>,
+    ) -> Result<(), CommitError> {
         for (key, swap) in &change.claims {
-            let stands = match self.claims.get(key) {
-                Some(version) => Some(*version),
-                None => view.claim_version(key)?,
-            };
-            if stands != swap.expected {
-                return Err(CommitError::Conflict);
-            }
+            let since = || recent.stands(checked, |layer| layer.claim_version(key));
+            compare(swap.expected, self.claims.get(key), since, || view.claim_version(key))?;
         }
         for (key, swap) in &change.outcomes {
-            let stands = match self.outcomes.get(key) {
-                Some(version) => Some(*version),
-                None => view.outcome_version(key)?,
-            };
-            if stands != swap.expected {
-                return Err(CommitError::Conflict);
-            }
+            let since = || recent.stands(checked, |layer| layer.outcome_version(key));
+            compare(swap.expected, self.outcomes.get(key), since, || view.outcome_version(key))?;
         }
         for row in &change.dossiers {
-            let stands = match self.dossiers.get(&row.key) {
-                Some(version) => Some(*version),
-                None => view.dossier_version(&row.key)?,
-            };
-            if stands != row.expected {
-                return Err(CommitError::Conflict);
-            }
+            let since = || recent.stands(checked, |layer| layer.dossier_version(&row.key));
+            compare(row.expected, self.dossiers.get(&row.key), since, || view.dossier_version(&row.key))?;
         }
         self.dossiers.extend(change.dossiers.iter().map(|row| (row.key.clone(), row.version)));
         self.claims.extend(change.claims.iter().map(|(key, swap)| (key.clone(), swap.version)));

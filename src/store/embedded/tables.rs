@@ -9,7 +9,7 @@ use crate::domain::purchase::Position;
 use crate::domain::stored::appended;
 use crate::domain::tally::{Month, Tally};
 use crate::store::fit::KEY_BYTES_MAX;
-use crate::store::{AwaitedKey, StoreError};
+use crate::store::{AwaitedKey, PositionDelta, StoreError};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,20 @@ pub(super) struct Tables {
 pub(super) struct PositionRow {
     pub applied: u64,
     pub position: Position,
+}
+
+impl PositionRow {
+    /// Adds what stands at `at` in the log, where it is not added yet; gives whether it was.
+    pub fn add(&mut self, delta: &PositionDelta, at: u64) -> bool {
+        if self.applied > at {
+            return false;
+        }
+        match delta {
+            PositionDelta::Sold(units) => self.position.sold += units,
+            PositionDelta::Bought(source, units, records) => self.position.count(*source, *units, *records),
+        }
+        true
+    }
 }
 
 /// A tally with the place in the log up to which it is added up.

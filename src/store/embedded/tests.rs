@@ -15,6 +15,7 @@ mod files;
 mod group;
 mod log_faults;
 mod memory;
+mod overtaken;
 mod recovery;
 mod sizes;
 

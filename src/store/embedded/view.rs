@@ -1,6 +1,6 @@
 //! The store as it stands: layers in memory over the tables. The newest that knows a row is right.
 
-use super::layer::{Layer, OutcomePlace};
+use super::layer::{Entries, Layer, OutcomePlace};
 use super::layers::Layers;
 use super::tables::{
     PositionRow, Tables, decode, document_prefix, get, outcome_key, pool_prefix, position_key, unreadable,
@@ -99,8 +99,31 @@ impl View {
         found.into_iter().take(limit).map(|(key, bytes)| Ok((key, decode(&bytes)?))).collect()
     }
 
+    /// Compares what an event expects with everything that stands; gives where the log ended for everybody before that.
+    /// `None` = something else stands, or does not show yet: whoever follows the ledger is told before.
+    pub fn check(&self, event: &Entries) -> Result<Option<u64>, StoreError> {
+        // First: what is logged from here on may not be seen below.
+        let checked = self.end();
+        for (key, swap) in &event.claims {
+            if self.claim_version(key)? != swap.expected {
+                return Ok(None);
+            }
+        }
+        for (key, swap) in &event.outcomes {
+            if self.outcome_version(key)? != swap.expected {
+                return Ok(None);
+            }
+        }
+        for row in &event.dossiers {
+            if self.dossier_version(&row.key)? != row.expected {
+                return Ok(None);
+            }
+        }
+        Ok(Some(checked))
+    }
+
     pub fn claim_version(&self, key: &CodeKey) -> Result<Option<u32>, StoreError> {
-        if let Some(version) = self.layers.ask(|layer| layer.claims.get(key).map(|row| row.version)) {
+        if let Some(version) = self.layers.ask(|layer| layer.claim_version(key)) {
             return Ok(Some(version));
         }
         let row = self.tables.claims.get(key.as_bytes()).map_err(unreadable)?;
@@ -134,7 +157,7 @@ impl View {
     }
 
     pub fn outcome_version(&self, key: &RequestKey) -> Result<Option<u32>, StoreError> {
-        if let Some(version) = self.layers.ask(|layer| layer.outcomes.get(key).map(|row| row.place.version)) {
+        if let Some(version) = self.layers.ask(|layer| layer.outcome_version(key)) {
             return Ok(Some(version));
         }
         Ok(self.outcome_place(key)?.map(|place| place.version))

@@ -4,9 +4,10 @@ use super::EmbeddedOptions;
 use super::apply::Logged;
 use super::dossiers::told_of;
 use super::flush::Flusher;
-use super::layer::Entries;
-use super::prepare::Prepared;
+use super::layer::{Entries, Layer};
+use super::prepare::{Prepared, Proposed};
 use super::resolve::Overlay;
+use super::versions::Recent;
 use super::view::View;
 use crate::clock::Stopwatch;
 use crate::domain::purchase::PurchaseRecord;
@@ -28,7 +29,7 @@ const FULL_LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What waits for the writer.
 pub(super) enum Job {
-    Commit(Box<Prepared>, oneshot::Sender<Result<(), CommitError>>),
+    Commit(Box<Proposed>, oneshot::Sender<Result<(), CommitError>>),
     Purchases(Vec<(PurchaseRecord, Option<String>)>, oneshot::Sender<Result<Vec<LoadStatus>, CommitError>>),
     Rows(Vec<RegistryRow>, Timestamp, oneshot::Sender<Result<(Vec<LoadStatus>, u64), CommitError>>),
     Follow(Arc<dyn ClaimFollower>, oneshot::Sender<Result<u64, CommitError>>),
@@ -52,8 +53,9 @@ pub(super) struct Writer {
 }
 
 /// What was collected for one sync.
-#[derive(Default)]
 struct Group {
+    /// What was in memory before it.
+    recent: Recent<Layer>,
     overlay: Overlay,
     events: Vec<Entries>,
     encoded: Vec<EncodedEvent>,
@@ -150,7 +152,7 @@ impl Writer {
     /// The changes that wait, up to the limits of a group. Registry rows make a group of their own: they read
     /// positions, and must see what was added before them.
     fn collect(&mut self, first: Job, waiting: &mut mpsc::Receiver<Job>) -> (Group, Option<Job>) {
-        let mut group = Group { overlay: std::mem::take(&mut self.overlay), ..Group::default() };
+        let mut group = Group::over(Recent::of(self.view.layers()), std::mem::take(&mut self.overlay));
         let alone = matches!(first, Job::Rows(..));
         self.take(&mut group, first);
         while !alone && group.has_room(&self.options) {
@@ -207,10 +209,12 @@ impl Writer {
     /// Checks a job and puts it into the group.
     fn take(&self, group: &mut Group, job: Job) {
         match job {
-            Job::Commit(prepared, reply) => {
+            Job::Commit(proposed, reply) => {
+                let Proposed { prepared, checked } = *proposed;
                 let answer = Box::new(|result| send(reply, result));
-                let resolved = group.overlay.resolve_change(&self.view, &prepared.event);
-                group.add(resolved.map(|()| *prepared), answer);
+                let stands = (&self.view, &group.recent);
+                let resolved = group.overlay.resolve_change(stands, &prepared.event, checked);
+                group.add(resolved.map(|()| prepared), answer);
             }
             Job::Purchases(records, reply) => match group.overlay.resolve_purchases(&self.view, records) {
                 Ok((event, answers)) => {
@@ -302,6 +306,19 @@ impl Writer {
 }
 
 impl Group {
+    fn over(recent: Recent<Layer>, overlay: Overlay) -> Self {
+        Self {
+            recent,
+            overlay,
+            events: Vec::new(),
+            encoded: Vec::new(),
+            bytes: 0,
+            answers: Vec::new(),
+            refused: Vec::new(),
+            spoiled: false,
+        }
+    }
+
     fn has_room(&self, options: &EmbeddedOptions) -> bool {
         !self.spoiled && self.events.len() < options.group_changes_max && self.bytes < GROUP_BYTES_MAX
     }

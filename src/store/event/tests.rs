@@ -1,7 +1,7 @@
 //! What is on disk stays readable: one event of everything, compared with the bytes that it was first written as.
 
 use super::*;
-use crate::domain::case::{Attempt, Details};
+use crate::domain::case::{Attempt, Details, Dossier};
 use crate::domain::claim::{ConflictKind, Event, PaperKey, Part, ReturnEvent, SaleEvent, SaleStatus};
 use crate::domain::code::{Scan, ScanRules, read};
 use crate::domain::document::{Document, Line};
