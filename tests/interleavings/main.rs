@@ -1,5 +1,6 @@
-//! The index, and the layers and versions of the embedded store, among threads that take turns in every order a model checker can
-//! think of: the rooms are compiled here with the checker's locks and atomics in the place of the standard ones.
+//! The index, and the layers and versions of the embedded store, among threads that take turns in every order a model
+//! checker can think of: the rooms are compiled here with the checker's locks and atomics in the place of the standard
+//! ones.
 //!
 //! The ledger beside it is a model with the order that the writer thread keeps: the log, then whoever follows, then
 //! the tables, then the answers. A failing schedule is printed, and can be replayed from what is printed.
