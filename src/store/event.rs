@@ -207,7 +207,7 @@ impl<H, O, D> LogEvent<H, O, D> {
 }
 
 /// What is written of a change.
-pub type ChangeEvent<'a> = LogEvent<&'a History, &'a Outcome, &'a DossierChange>;
+type ChangeEvent<'a> = LogEvent<&'a History, &'a Outcome, &'a DossierChange>;
 
 impl<'a> ChangeEvent<'a> {
     /// What a change says.

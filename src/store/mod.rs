@@ -18,7 +18,7 @@ pub mod moving;
 pub mod redis;
 
 pub use directory::write_durably;
-pub use event::{AwaitedKey, ChangeEvent, DossierRow, EncodedEvent, LogEvent, PositionDelta, Swap};
+pub use event::{AwaitedKey, DossierRow, EncodedEvent, LogEvent, PositionDelta, Swap};
 pub use forget::{Forgetting, Forgotten, Stays};
 pub use logged::Logged;
 

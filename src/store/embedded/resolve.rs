@@ -1,5 +1,5 @@
-//! Checks waiting changes against what stands, tables and the changes before them in the group, and turns
-//! them into log events.
+//! Checks waiting changes against the changes before them in the group and against what was logged since they were
+//! compared with everything that stands (`versions`), and turns loads into log events.
 
 use super::layer::{Entries, Layer};
 use super::tables::{REGISTRY_VERSION, get};
