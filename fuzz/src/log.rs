@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use tracegate::store::log::{EventLog, Group, LogOptions, OpenError, Replay, read_from};
 
 /// Two or three groups in each segment.
-const OPTIONS: LogOptions = LogOptions { segment_bytes_max: 256 };
+const OPTIONS: LogOptions = LogOptions { segment_bytes_max: 256, room_bytes: 64 };
 const GROUPS: u8 = 7;
 /// Bytes before the first frame of a segment, and before the body of a frame; see the tables in the log's own files.
 const SEGMENT_HEADER_BYTES: usize = 32;

@@ -60,4 +60,8 @@ impl LogFile for UnsyncedFile {
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
     }
+
+    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.make_room(bytes)
+    }
 }

@@ -58,6 +58,7 @@ impl RawStore {
             cache_bytes: self.cache_bytes,
             memory_bytes_max: self.memory_bytes_max,
             segment_bytes_max: self.segment_bytes_max,
+            ..EmbeddedOptions::default()
         }
     }
 

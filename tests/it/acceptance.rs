@@ -82,6 +82,7 @@ pub fn small_options() -> EmbeddedOptions {
         cache_bytes: 1 << 20,
         memory_bytes_max: 4096,
         segment_bytes_max: 4096,
+        ..EmbeddedOptions::default()
     }
 }
 

@@ -21,6 +21,7 @@ mod forget;
 mod import;
 mod layer;
 mod layers;
+mod pace;
 mod prepare;
 mod read;
 mod resolve;
@@ -43,6 +44,7 @@ use siphasher::sip::SipHasher24;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tables::Tables;
 use tokio::sync::{mpsc, watch};
 use view::View;
@@ -63,6 +65,8 @@ pub struct EmbeddedOptions {
     pub memory_bytes_max: u64,
     /// Size of one segment of the log, in bytes.
     pub segment_bytes_max: u64,
+    /// Least time between the beginnings of two syncs, while several changes come at a time; see `pace`.
+    pub sync_interval: Duration,
 }
 
 impl Default for EmbeddedOptions {
@@ -74,6 +78,7 @@ impl Default for EmbeddedOptions {
             cache_bytes: 256 << 20,
             memory_bytes_max: 128 << 20,
             segment_bytes_max: 256 << 20,
+            sync_interval: pace::SYNC_INTERVAL,
         }
     }
 }
@@ -171,7 +176,7 @@ fn recover(
     flusher: &mut Flusher,
     files: Box<dyn LogFiles>,
 ) -> Result<EventLog, OpenError> {
-    let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max };
+    let log_options = LogOptions { segment_bytes_max: options.segment_bytes_max, ..LogOptions::default() };
     let (log, replay) = EventLog::open_with(&log_dir(dir), log_options, view.end(), files)?;
     let mut groups = 0_u64;
     for group in replay {

@@ -5,6 +5,7 @@ use super::apply::Logged;
 use super::dossiers::told_of;
 use super::flush::Flusher;
 use super::layer::{Entries, Layer};
+use super::pace::Pace;
 use super::prepare::{Prepared, Proposed};
 use super::resolve::Overlay;
 use super::versions::Recent;
@@ -50,6 +51,7 @@ pub(super) struct Writer {
     follower: Option<Arc<dyn ClaimFollower>>,
     /// The one of the group before, emptied: what it has grown to is about what the next one needs.
     overlay: Overlay,
+    pace: Pace,
 }
 
 /// What was collected for one sync.
@@ -85,7 +87,9 @@ impl Writer {
         options: EmbeddedOptions,
         state: watch::Sender<StoreState>,
     ) -> Self {
-        Self { directory, view, flusher, log, options, state, follower: None, overlay: Overlay::default() }
+        let pace = Pace::new(options.sync_interval);
+        let (follower, overlay) = (None, Overlay::default());
+        Self { directory, view, flusher, log, options, state, follower, overlay, pace }
     }
 
     /// Works until every sender is gone, then closes the tables.
@@ -155,16 +159,31 @@ impl Writer {
         let mut group = Group::over(Recent::of(self.view.layers()), std::mem::take(&mut self.overlay));
         let alone = matches!(first, Job::Rows(..));
         self.take(&mut group, first);
-        while !alone && group.has_room(&self.options) {
+        if alone {
+            return (group, None);
+        }
+        let mut next = self.take_waiting(&mut group, waiting);
+        if next.is_none()
+            && group.has_room(&self.options)
+            && let Some(rest) = self.pace.rest(group.events.len())
+        {
+            // signal: nobody tells that nobody else comes.
+            std::thread::sleep(rest);
+            next = self.take_waiting(&mut group, waiting);
+        }
+        (group, next)
+    }
+
+    /// Takes what waits, up to the limits of a group; gives a job that is for itself.
+    fn take_waiting(&self, group: &mut Group, waiting: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        while group.has_room(&self.options) {
             match waiting.try_recv() {
-                Ok(next @ (Job::Rows(..) | Job::Follow(..) | Job::EndSegment(_))) => {
-                    return (group, Some(next));
-                }
-                Ok(job) => self.take(&mut group, job),
+                Ok(next @ (Job::Rows(..) | Job::Follow(..) | Job::EndSegment(_))) => return Some(next),
+                Ok(job) => self.take(group, job),
                 Err(_) => break,
             }
         }
-        (group, None)
+        None
     }
 
     /// Why nothing can be accepted right now; tells everybody when that changes.
@@ -251,6 +270,7 @@ impl Writer {
     fn write(&mut self, events: Vec<Entries>, encoded: Vec<EncodedEvent>) -> Result<(), CommitError> {
         let started = Stopwatch::start();
         let changes = encoded.len();
+        self.pace.begins(changes);
         let receipt = self.log.append_group(&encoded).map_err(|error| self.refused_by_log(&error))?;
         if let Some(follower) = &self.follower {
             // Before the tables: nobody can have read what the follower does not know yet.

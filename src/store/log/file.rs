@@ -3,15 +3,22 @@
 
 use super::error::OpenError;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// One segment file open for appending: every write goes to the end of the file.
+/// What room is made of, piece by piece.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// One segment file open for appending: every write goes behind the one before.
 pub trait LogFile: Write + Send {
     /// Returns once all written bytes and the file's length are on disk. Never called again after an error.
     fn sync_data(&mut self) -> io::Result<()>;
     /// Cuts the file to `bytes`; the next write continues there.
     fn set_len(&mut self, bytes: u64) -> io::Result<()>;
+    /// Puts so many zeros behind what is written; what is written next takes their place. After an error there may be
+    /// fewer.
+    fn make_room(&mut self, bytes: u64) -> io::Result<()>;
 }
 
 /// Makes, opens and removes segment files.
@@ -36,18 +43,31 @@ impl LogFile for File {
     }
 
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        File::set_len(self, bytes)
+        File::set_len(self, bytes)?;
+        self.seek(SeekFrom::Start(bytes)).map(drop)
+    }
+
+    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+        let mut at = self.stream_position()?;
+        let end = at.saturating_add(bytes);
+        while at < end {
+            let piece = ZEROS.get(..usize::try_from(end - at).unwrap_or(usize::MAX)).unwrap_or(&ZEROS);
+            self.write_all_at(piece, at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
     }
 }
 
-// Both open in append mode: after a rollback the next write lands on the new end without a seek.
 impl LogFiles for DiskFiles {
     fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(OpenOptions::new().append(true).create_new(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(OpenOptions::new().append(true).open(path)?))
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Box::new(file))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -56,6 +76,18 @@ impl LogFiles for DiskFiles {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+}
+
+/// Whether nothing but zeros comes.
+pub(super) fn only_zeros(mut from: impl Read) -> io::Result<bool> {
+    let mut block = [0; 64 << 10];
+    loop {
+        match from.read(&mut block)? {
+            0 => return Ok(true),
+            bytes if block.iter().take(bytes).any(|byte| *byte != 0) => return Ok(false),
+            _ => {}
+        }
     }
 }
 

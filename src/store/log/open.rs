@@ -12,7 +12,8 @@ use std::path::Path;
 pub struct OpenReport {
     /// The log's durable end.
     pub end: u64,
-    /// Bytes of an interrupted, never acknowledged group that were cut off; 0 after a clean stop.
+    /// Bytes of an interrupted, never acknowledged group that were cut off, with the room behind it; 0 where there was
+    /// none.
     pub torn_bytes: u64,
     /// Whether a segment file was removed that was never begun.
     pub removed_segment: bool,
@@ -133,14 +134,17 @@ fn remove_unborn(dir: &Path, files: &dyn LogFiles, path: Option<&Path>) -> Resul
     files.sync_dir(dir).map_err(OpenError::io("sync the directory", dir))
 }
 
+/// Cuts off what stands behind the log's end: room that a killed program had made, or what it was writing.
 fn cut(file: &mut dyn LogFile, newest: &Segment, end: u64, torn_bytes: u64) -> Result<(), OpenError> {
-    if torn_bytes == 0 {
+    if newest.end() == end {
         return Ok(());
     }
-    tracing::warn!(
-        file = %newest.path.display(), end, torn_bytes,
-        "cutting off a group whose writing was interrupted; it was never acknowledged"
-    );
+    if torn_bytes > 0 {
+        tracing::warn!(
+            file = %newest.path.display(), end, torn_bytes,
+            "cutting off a group whose writing was interrupted; it was never acknowledged"
+        );
+    }
     file.set_len(end - newest.start).map_err(OpenError::io("cut", &newest.path))?;
     file.sync_data().map_err(OpenError::io("sync", &newest.path))
 }

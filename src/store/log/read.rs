@@ -142,7 +142,7 @@ impl LogReader {
         let later = if bad.may_be_torn { scan.later_header()? } else { None };
         let newest = self.waiting.is_empty() && self.open_tail && self.until.is_none();
         if newest && bad.may_be_torn && later.is_none() {
-            self.torn_bytes = scan.bytes_left();
+            self.torn_bytes = if scan.is_room()? { 0 } else { scan.bytes_left() };
             return Ok(None);
         }
         let proof = match later {

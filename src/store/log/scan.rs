@@ -2,6 +2,7 @@
 //! What a bad place means for the whole log is decided by the reader, not here.
 
 use super::error::OpenError;
+use super::file::only_zeros;
 use super::frame::{self, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader, Group};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use std::fs::File;
@@ -134,6 +135,12 @@ impl SegmentScan {
     /// position is not asked, so that bytes cut out of the file do not hide it.
     pub fn later_header(&mut self) -> Result<Option<u64>, OpenError> {
         self.search(self.offset + 1).map_err(OpenError::io("read", &self.segment.path))
+    }
+
+    /// Whether nothing was ever written from the place that is reached to the end of the file: room for what was to come.
+    pub fn is_room(&mut self) -> Result<bool, OpenError> {
+        let io = OpenError::io("read", &self.segment.path);
+        self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| only_zeros(&mut self.file)).map_err(io)
     }
 
     fn search(&mut self, mut offset: u64) -> io::Result<Option<u64>> {

@@ -6,7 +6,7 @@
 //! CRC-32 of all that (4). Magic and version keep their places in every format to come.
 
 use super::error::{LogError, OpenError};
-use super::file::{LogFile, LogFiles};
+use super::file::{LogFile, LogFiles, only_zeros};
 use super::frame::{take_u32, take_u64};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -166,20 +166,11 @@ fn names(dir: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
 /// Whether the program died before the file's header was whole: cut short, or nothing but zeros.
 fn is_unborn(path: &Path) -> Result<bool, OpenError> {
     let io = |error| OpenError::io("read", path)(error);
-    let mut file = File::open(path).map_err(io)?;
+    let file = File::open(path).map_err(io)?;
     if file.metadata().map_err(io)?.len() < SEGMENT_HEADER_BYTES {
         return Ok(true);
     }
-    let mut block = [0; 64 << 10];
-    loop {
-        let bytes = file.read(&mut block).map_err(io)?;
-        if bytes == 0 {
-            return Ok(true);
-        }
-        if block.iter().take(bytes).any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-    }
+    only_zeros(file).map_err(io)
 }
 
 /// Each segment must begin where the one before it ends.

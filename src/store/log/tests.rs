@@ -5,6 +5,7 @@
 mod damage;
 mod faults;
 mod host;
+mod room;
 
 use super::{EventLog, FRAME_BYTES_MAX, GroupReceipt, LogError, LogOptions, OpenError, OpenReport};
 use super::{free_bytes, read_from};
@@ -14,7 +15,9 @@ use std::path::{Path, PathBuf};
 type Payloads = Vec<Vec<u8>>;
 
 /// Small segments: a few groups each.
-const SMALL: LogOptions = LogOptions { segment_bytes_max: 256 };
+const SMALL: LogOptions = LogOptions { segment_bytes_max: 256, room_bytes: 0 };
+/// The same, with room ahead.
+const ROOMY: LogOptions = LogOptions { room_bytes: 96, ..SMALL };
 
 fn open(dir: &Path, from: u64) -> Result<(EventLog, Vec<Payloads>, OpenReport), OpenError> {
     let (log, replay) = EventLog::open(dir, SMALL, from)?;

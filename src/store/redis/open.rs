@@ -316,7 +316,8 @@ fn beside_requests(shared: &Arc<Shared>, from: u64, lineage: Lineage) -> Vec<Joi
 
 /// Opens the log behind a position, beside other tasks: it blocks.
 async fn open_log(dir: PathBuf, segment_bytes_max: u64, from: u64) -> Result<(EventLog, Replay), OpenError> {
-    let opening = move || EventLog::open(&dir, LogOptions { segment_bytes_max }, from);
+    let opening =
+        move || EventLog::open(&dir, LogOptions { segment_bytes_max, ..LogOptions::default() }, from);
     Ok(tokio::task::spawn_blocking(opening).await.map_err(fault)??)
 }
 

@@ -70,6 +70,10 @@ impl LogFile for FaultyFile {
         fail_if(self.1.faults().fail_set_len)?;
         self.0.set_len(bytes)
     }
+
+    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.make_room(bytes)
+    }
 }
 
 impl LogFiles for FaultyFiles {

@@ -100,6 +100,10 @@ impl LogFile for TestFile {
         }
         self.0.set_len(bytes)
     }
+
+    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.make_room(bytes)
+    }
 }
 
 impl LogFiles for TestFiles {

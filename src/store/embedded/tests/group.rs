@@ -2,13 +2,18 @@
 
 use super::files::TestFiles;
 use super::{
-    claim, code, held, open, positions, purchase, queued, reopen, request, spawn_commit, swap, versions,
+    EmbeddedOptions, claim, code, held, open, positions, purchase, queued, reopen, request, spawn_commit,
+    swap, versions,
 };
 use crate::domain::claim::History;
-use crate::store::{AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook};
+use crate::store::{AwaitedKey, Change, ClaimLedger, CommitError, LoadStatus, PurchaseBook, Store};
 use rust_decimal::Decimal;
 use std::fs;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 /// What occupies the writer while the others gather.
 fn first_claim() -> Change {
@@ -35,10 +40,53 @@ async fn many_commits_share_one_sync() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_soon_after_a_group_of_several_is_gathered() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = TestFiles::default();
+    let options = EmbeddedOptions { sync_interval: Duration::from_secs(2), ..super::options() };
+    let store = super::open_with(dir.path(), &files, &options);
+    let first = held(&store, &files, first_claim());
+    let second = [1, 2].map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}"))));
+    queued(&store, 2).await;
+    files.release();
+    first.await.unwrap().unwrap();
+    for commit in second {
+        commit.await.unwrap().unwrap();
+    }
+    let before = files.switches().syncs;
+    let (change, store_) = (claim(&[3], "r3"), Arc::clone(&store));
+    let mut third = pin!(store_.commit(&change));
+    let sent = poll_fn(|context| Poll::Ready(third.as_mut().poll(context).is_pending())).await;
+    assert!(sent, "it is answered before two seconds are over");
+    // The writer has it in its hand.
+    while store.gauges().waiting_changes > 0 {
+        tokio::task::yield_now().await;
+    }
+    let others: Vec<_> = (4..8).map(|n| spawn_commit(&store, claim(&[n], &format!("r{n}")))).collect();
+    third.await.unwrap();
+    for commit in others {
+        commit.await.unwrap().unwrap();
+    }
+    assert_eq!(files.switches().syncs - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sells_alone_waits_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = TestFiles::default();
+    let options = EmbeddedOptions { sync_interval: Duration::from_secs(3600), ..super::options() };
+    let store = super::open_with(dir.path(), &files, &options);
+    for n in 0..20 {
+        let sold = spawn_commit(&store, claim(&[n], &format!("r{n}")));
+        tokio::time::timeout(super::PATIENCE, sold).await.expect("an answer").unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_of_a_group_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let files = TestFiles::default();
-    let options = super::EmbeddedOptions { group_changes_max: 10, ..super::options() };
+    let options = EmbeddedOptions { group_changes_max: 10, ..super::options() };
     let store = super::open_with(dir.path(), &files, &options);
     let before = files.switches().syncs;
     let first = held(&store, &files, first_claim());

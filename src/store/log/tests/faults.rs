@@ -1,7 +1,8 @@
 //! Faults of the disk: a full disk, short writes, failing syncs and rollbacks, by way of the file seam.
 
-use super::{Payloads, SMALL, group, groups, open, segments};
-use crate::store::log::{DiskFiles, EventLog, LogError, LogFile, LogFiles, read_from};
+use super::room::copied;
+use super::{Payloads, ROOMY, SMALL, group, groups, open, segments};
+use crate::store::log::{DiskFiles, EventLog, LogError, LogFile, LogFiles, LogOptions, read_from};
 use proptest::prelude::*;
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,13 +24,28 @@ struct Faults {
 }
 
 #[derive(Debug, Clone, Default)]
-struct FaultyFiles(Arc<Mutex<Faults>>);
+pub struct FaultyFiles(Arc<Mutex<Faults>>);
 
 struct FaultyFile(Box<dyn LogFile>, FaultyFiles);
 
 impl FaultyFiles {
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.0.lock().unwrap()
+    }
+
+    /// Syncs so far.
+    pub fn syncs(&self) -> u32 {
+        self.faults().syncs
+    }
+
+    /// Whether syncs fail from now on.
+    pub fn fail_sync(&self, fails: bool) {
+        self.faults().fail_sync = fails;
+    }
+
+    /// What is left on the disk; `None` = enough.
+    pub fn space(&self, bytes: Option<usize>) {
+        self.faults().space_bytes = bytes;
     }
 
     fn wrap(&self, file: io::Result<Box<dyn LogFile>>) -> io::Result<Box<dyn LogFile>> {
@@ -70,6 +86,16 @@ impl LogFile for FaultyFile {
         fail_if(self.1.faults().fail_set_len)?;
         self.0.set_len(bytes)
     }
+
+    /// Takes space, and fails where there is not enough of it, as a write does.
+    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+        let mut faults = self.1.faults();
+        let wanted = usize::try_from(bytes).unwrap();
+        let taken = wanted.min(faults.space_bytes.unwrap_or(usize::MAX));
+        faults.space_bytes = faults.space_bytes.map(|space| space - taken);
+        self.0.make_room(taken as u64)?;
+        if taken < wanted { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
 }
 
 impl LogFiles for FaultyFiles {
@@ -95,8 +121,12 @@ impl LogFiles for FaultyFiles {
 
 /// A log of `count` groups that is still open, and the switch of its faults.
 fn faulty(dir: &Path, count: usize) -> (EventLog, FaultyFiles) {
+    faulty_with(dir, count, SMALL)
+}
+
+pub fn faulty_with(dir: &Path, count: usize, options: LogOptions) -> (EventLog, FaultyFiles) {
     let files = FaultyFiles::default();
-    let (mut log, _) = EventLog::open_with(dir, SMALL, 0, Box::new(files.clone())).unwrap();
+    let (mut log, _) = EventLog::open_with(dir, options, 0, Box::new(files.clone())).unwrap();
     groups(count).iter().for_each(|payloads| drop(log.append_group(payloads).unwrap()));
     (log, files)
 }
@@ -228,6 +258,8 @@ enum Step {
     SpaceLeft(usize),
     SpaceBack,
     Reopen,
+    /// As after a kill: nobody closes it.
+    Kill,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -237,6 +269,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..300_usize).prop_map(Step::SpaceLeft),
         1 => Just(Step::SpaceBack),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Kill),
     ]
 }
 
@@ -244,9 +277,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_was_acknowledged_and_nothing_else_comes_back(steps in prop::collection::vec(any_step(), 1..60)) {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut log, files) = faulty(dir.path(), 0);
+    fn what_was_acknowledged_and_nothing_else_comes_back(
+        steps in prop::collection::vec(any_step(), 1..60),
+        roomy: bool,
+    ) {
+        let options = if roomy { ROOMY } else { SMALL };
+        let mut dir = tempfile::tempdir().unwrap();
+        let (mut log, files) = faulty_with(dir.path(), 0, options);
         let mut model: Vec<Payloads> = Vec::new();
         for step in steps.into_iter().chain([Step::Reopen]) {
             match step {
@@ -256,10 +293,12 @@ proptest! {
                 },
                 Step::SpaceLeft(bytes) => files.faults().space_bytes = Some(bytes),
                 Step::SpaceBack => files.faults().space_bytes = None,
-                Step::Reopen => {
+                Step::Reopen | Step::Kill => {
+                    let left = matches!(step, Step::Kill).then(|| copied(dir.path()));
                     drop(log);
+                    dir = left.unwrap_or(dir);
                     let (next, replay) =
-                        EventLog::open_with(dir.path(), SMALL, 0, Box::new(files.clone())).unwrap();
+                        EventLog::open_with(dir.path(), options, 0, Box::new(files.clone())).unwrap();
                     let replayed: Vec<_> = replay.map(|group| super::payloads(&group.unwrap())).collect();
                     prop_assert_eq!(&replayed, &model);
                     log = next;

@@ -1,6 +1,6 @@
 //! The real thing: a small disk that fills up, and a process that is killed.
 
-use super::{EventLog, LogError, LogOptions, free_bytes, open, payloads};
+use super::{EventLog, LogError, LogOptions, ROOMY, free_bytes, open, payloads};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ fn a_small_disk_fills_up_and_recovers() {
     let disk = SmallDisk::mount();
     let ballast = disk.0.path().join("ballast");
     fs::write(&ballast, vec![1; 1 << 20]).unwrap();
-    let options = LogOptions { segment_bytes_max: 300_000 };
+    let options = LogOptions { segment_bytes_max: 300_000, ..LogOptions::default() };
     let (mut log, _) = EventLog::open(&disk.path(), options, 0).unwrap();
     let first = fill(&mut log, 0);
     assert!(first > 20, "only {first} groups fitted");
@@ -81,7 +81,7 @@ const CHILD_DIR: &str = "TRACEGATE_TEST_LOG_DIR";
 #[ignore = "the child process of a_killed_writer_loses_nothing_acknowledged"]
 fn child_that_appends_for_ever() {
     let dir = std::env::var_os(CHILD_DIR).expect("started by its parent test only");
-    let (mut log, ..) = open(Path::new(&dir), 0).unwrap();
+    let (mut log, _) = EventLog::open(Path::new(&dir), ROOMY, 0).unwrap();
     for n in 0_u64.. {
         log.append_group(&[n.to_le_bytes()]).unwrap();
         println!("acknowledged {n}");
