@@ -23,7 +23,7 @@ const WATERMARK: &[u8] = b"watermark";
 const UPKEEP_NICENESS: i32 = 5;
 /// Threads that merge the tables' runs. Of several, the table library keeps the first free for what is written row by row:
 /// while another merges, that one takes each waiting merge from the queue and puts it back, without a pause, and uses a
-/// core for nothing. Sales come as whole runs; one thread merges those of 60,000 documents a second.
+/// core for nothing. Sales come as whole runs.
 const UPKEEP_THREADS: usize = 1;
 const FORM: &[u8] = b"form";
 /// The form of the rows: 2 keeps outcomes as places in the log.
