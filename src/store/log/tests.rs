@@ -20,7 +20,15 @@ const SMALL: LogOptions = LogOptions { segment_bytes_max: 256, room_bytes: 0 };
 const ROOMY: LogOptions = LogOptions { room_bytes: 96, ..SMALL };
 
 fn open(dir: &Path, from: u64) -> Result<(EventLog, Vec<Payloads>, OpenReport), OpenError> {
-    let (log, replay) = EventLog::open(dir, SMALL, from)?;
+    open_as(SMALL, dir, from)
+}
+
+fn open_as(
+    options: LogOptions,
+    dir: &Path,
+    from: u64,
+) -> Result<(EventLog, Vec<Payloads>, OpenReport), OpenError> {
+    let (log, replay) = EventLog::open(dir, options, from)?;
     let report = replay.report();
     Ok((log, replay.map(|group| payloads(&group.unwrap())).collect(), report))
 }

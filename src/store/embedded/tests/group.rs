@@ -54,8 +54,8 @@ async fn what_comes_soon_after_a_group_of_several_is_gathered() {
         commit.await.unwrap().unwrap();
     }
     let before = files.switches().syncs;
-    let (change, store_) = (claim(&[3], "r3"), Arc::clone(&store));
-    let mut third = pin!(store_.commit(&change));
+    let change = claim(&[3], "r3");
+    let mut third = pin!(store.commit(&change));
     let sent = poll_fn(|context| Poll::Ready(third.as_mut().poll(context).is_pending())).await;
     assert!(sent, "it is answered before two seconds are over");
     // The writer has it in its hand.

@@ -1,10 +1,11 @@
 //! Room ahead: zeros behind the log's end, which are no part of it whatever happens.
 
 use super::faults::faulty_with;
-use super::{Payloads, ROOMY, change_byte, group, groups, open, payloads, segments};
+use super::{Payloads, ROOMY, change_byte, group, groups, open, open_as, segments};
 use crate::store::log::{EventLog, GroupReceipt, LogError, OpenReport, read_from};
 use std::fs;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// What a killed program leaves of a log of `count` groups.
@@ -26,16 +27,21 @@ pub fn copied(dir: &Path) -> TempDir {
 
 /// Opens with room ahead; what comes back, and what opening found.
 fn replayed(dir: &Path, from: u64) -> (EventLog, Vec<Payloads>, OpenReport) {
-    let (log, replay) = EventLog::open(dir, ROOMY, from).unwrap();
-    let report = replay.report();
-    (log, replay.map(|group| payloads(&group.unwrap())).collect(), report)
+    open_as(ROOMY, dir, from).unwrap()
 }
 
-/// Bytes of the newest segment, and of what stands in it.
-fn newest(dir: &Path, end: u64) -> (u64, u64) {
+/// The newest segment, and a group's place in it.
+fn in_newest(dir: &Path, receipt: &GroupReceipt) -> (PathBuf, Range<usize>) {
     let path = segments(dir).pop().unwrap();
     let start: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-    (fs::metadata(&path).unwrap().len(), end - start)
+    let [from, to] = [receipt.start, receipt.end].map(|at| usize::try_from(at - start).unwrap());
+    (path, from..to)
+}
+
+/// Bytes of the newest segment, and of what stands in it up to a group's end.
+fn newest(dir: &Path, last: &GroupReceipt) -> (usize, usize) {
+    let (path, place) = in_newest(dir, last);
+    (fs::read(path).unwrap().len(), place.end)
 }
 
 #[test]
@@ -43,14 +49,14 @@ fn a_killed_log_has_room_behind_it_and_loses_nothing() {
     let mut with_room = 0;
     for count in 1..20 {
         let (dir, receipts) = killed(count);
-        let end = receipts.last().unwrap().end;
-        let (bytes, held) = newest(dir.path(), end);
+        let last = receipts.last().unwrap();
+        let (bytes, held) = newest(dir.path(), last);
         assert!(bytes >= held && bytes <= 256, "{bytes} bytes for {held}");
         with_room += usize::from(bytes > held);
         assert_eq!(read_from(dir.path(), 0).unwrap().map(Result::unwrap).count(), count);
         let (mut log, found, report) = replayed(dir.path(), 0);
         assert_eq!(found, groups(count));
-        assert_eq!(report, OpenReport { end, torn_bytes: 0, removed_segment: false });
+        assert_eq!(report, OpenReport { end: last.end, torn_bytes: 0, removed_segment: false });
         log.append_group(&group(count)).unwrap();
         drop(log);
         // A program that knows nothing of room finds a log as it would have written it.
@@ -63,21 +69,19 @@ fn a_killed_log_has_room_behind_it_and_loses_nothing() {
 fn a_closed_log_is_as_long_as_what_it_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, ..) = replayed(dir.path(), 0);
-    let end = log.append_group(&group(2)).unwrap().end;
-    let (bytes, held) = newest(dir.path(), end);
+    let last = log.append_group(&group(2)).unwrap();
+    let (bytes, held) = newest(dir.path(), &last);
     assert!(bytes > held, "no room was made");
     drop(log);
-    let (bytes, held) = newest(dir.path(), end);
+    let (bytes, held) = newest(dir.path(), &last);
     assert_eq!(bytes, held);
 }
 
 #[test]
 fn a_group_torn_inside_the_room_is_cut_off_and_never_one_that_was_applied() {
     let (dir, receipts) = killed(18);
-    let path = segments(dir.path()).pop().unwrap();
+    let (path, Range { start: from, end: to }) = in_newest(dir.path(), &receipts[17]);
     let whole = fs::read(&path).unwrap();
-    let start: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-    let [from, to] = [receipts[17].start, receipts[17].end].map(|at| usize::try_from(at - start).unwrap());
     assert!(from > 32 && whole.len() > to, "the last group must stand in a segment with room behind");
     for lost in from..to {
         // Only its beginning reached the disk, or only its end.
@@ -111,11 +115,9 @@ fn what_is_not_zero_behind_the_end_is_an_interrupted_group() {
 #[test]
 fn an_earlier_group_that_became_zeros_is_refused() {
     let (dir, receipts) = killed(18);
-    let path = segments(dir.path()).pop().unwrap();
-    let start: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let (path, place) = in_newest(dir.path(), &receipts[16]);
     let mut bytes = fs::read(&path).unwrap();
-    let [from, to] = [receipts[16].start, receipts[16].end].map(|at| usize::try_from(at - start).unwrap());
-    bytes[from..to].fill(0);
+    bytes[place].fill(0);
     fs::write(&path, bytes).unwrap();
     let error = EventLog::open(dir.path(), ROOMY, 0).map(drop).unwrap_err();
     assert!(error.to_string().contains("a later group begins"), "{error}");
